@@ -1,0 +1,69 @@
+//! The composition root: from a configuration and a clock to a server. `main` and the tests share it.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpServer, web};
+
+use crate::auth::Auth;
+use crate::auth::start::{StartError, start};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::web::metrics::Metrics;
+use crate::web::state::State;
+use crate::web::{answer, metrics_routes, routes};
+
+/// How long requests under way may take to finish after SIGTERM, in seconds.
+const SHUTDOWN: u64 = 10;
+/// How long the headers of a request may take to arrive.
+const HEADERS: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// A service that is ready to listen. Cheap to clone.
+#[derive(Clone)]
+pub struct App(web::Data<State>);
+
+impl App {
+    /// Opens the store and gets keys and threads ready.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let auth = start(config, clock).await?;
+        Ok(Self(web::Data::new(State {
+            auth,
+            public_url: config.public_url.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            metrics: Metrics::default(),
+        })))
+    }
+
+    /// The verbs.
+    pub fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    /// Serves the API on a listener. SIGTERM lets requests under way finish.
+    pub fn listen(&self, listener: TcpListener, workers: usize) -> io::Result<Server> {
+        let state = self.0.clone();
+        let server = HttpServer::new(move || {
+            actix_web::App::new().app_data(state.clone()).wrap(from_fn(answer::finish)).configure(routes)
+        });
+        Ok(server
+            .workers(workers)
+            .client_request_timeout(HEADERS)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(SHUTDOWN)
+            .listen(listener)?
+            .run())
+    }
+
+    /// Serves `/metrics` on a listener of its own.
+    pub fn listen_for_metrics(&self, listener: TcpListener) -> io::Result<Server> {
+        let state = self.0.clone();
+        let server = HttpServer::new(move || actix_web::App::new().app_data(state.clone()).configure(metrics_routes));
+        Ok(server.workers(1).disable_signals().client_request_timeout(HEADERS).listen(listener)?.run())
+    }
+}

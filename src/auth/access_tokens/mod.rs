@@ -1,0 +1,210 @@
+//! Access tokens: JWTs with the profile of RFC 9068. This folder alone says jsonwebtoken.
+//!
+//! The library checks signatures; every claim and header member is checked here, since it looks at none of `typ`,
+//! `crit`, a future `iat` or an `iss` that is an array, and reads the machine's clock instead of ours.
+
+mod claims;
+mod keys;
+
+pub use claims::Audience;
+pub use keys::{KeyError, KeySet, new_stored_key};
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jsonwebtoken::{Header, Validation};
+
+use crate::domain::session::{Session, SessionId};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{SecurityVersion, User, UserId};
+use crate::secret::Secret;
+use claims::{Claims, NumericDate, TokenHeader};
+
+/// The client of sign-ins at Relatch itself.
+pub const FIRST_PARTY_CLIENT: &str = "relatch";
+/// The media type of an access token (RFC 9068 §2.1).
+const TYPE: &str = "at+jwt";
+/// How much longer than anything we issue a token may be before it is not even read.
+const LENGTH_MAX: usize = 8 * 1024;
+/// How far instances' clocks may differ: `nbf` lies this much before `iat`, and `iat` may lie this much ahead.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// What is written into tokens and demanded of them.
+#[derive(Clone, Debug)]
+pub struct AccessTokenPolicy {
+    /// The `iss` claim.
+    pub issuer: String,
+    /// The `aud` claim.
+    pub audience: String,
+    /// How long a token is valid.
+    pub life: Duration,
+    /// Whether `unique_name` and `email` are in the token.
+    pub with_profile: bool,
+}
+
+/// An access token as it is handed out.
+#[derive(Debug)]
+pub struct IssuedAccessToken {
+    /// The JWT.
+    pub token: Secret<String>,
+    /// How long it is valid from now on.
+    pub expires_in: Duration,
+}
+
+/// What a verified access token says. Whether its session and user still allow it, the store decides.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifiedAccessToken {
+    /// The user.
+    pub user_id: UserId,
+    /// The session.
+    pub session_id: SessionId,
+    /// The user's security version when it was issued.
+    pub security_version: SecurityVersion,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// Why an access token is not accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AccessTokenError {
+    /// Its signature, form or claims are not those of a token of ours.
+    #[error("not an access token of this server")]
+    Invalid,
+    /// It names a key that is not known here, perhaps not yet.
+    #[error("the token names an unknown key")]
+    UnknownKey,
+    /// It was genuine, and its time is over.
+    #[error("the access token has expired")]
+    Expired,
+}
+
+/// Issues and verifies access tokens.
+pub struct AccessTokens {
+    policy: AccessTokenPolicy,
+    keys: RwLock<Arc<KeySet>>,
+}
+
+impl AccessTokens {
+    /// Works with `keys` until they are replaced.
+    pub fn new(policy: AccessTokenPolicy, keys: KeySet) -> Self {
+        Self { policy, keys: RwLock::new(Arc::new(keys)) }
+    }
+
+    /// Works with `keys` from now on.
+    pub fn replace_keys(&self, keys: KeySet) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    fn keys(&self) -> Arc<KeySet> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Issues a token for `session` of `user`. It never outlives the session.
+    pub fn issue(
+        &self,
+        user: &User,
+        session: &Session,
+        jti: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<IssuedAccessToken, KeyError> {
+        let keys = self.keys();
+        let issued_at = now.as_seconds();
+        let life = i64::try_from(self.policy.life.as_secs()).unwrap_or(i64::MAX);
+        let expires_at = issued_at.saturating_add(life).min(session.expires_at.as_seconds());
+        let claims = Claims {
+            iss: self.policy.issuer.clone(),
+            aud: Audience::one(&self.policy.audience),
+            sub: user.id.to_string(),
+            iat: NumericDate::from_seconds(issued_at),
+            nbf: NumericDate::from_seconds(issued_at - i64::try_from(CLOCK_TOLERANCE.as_secs()).unwrap_or_default()),
+            exp: NumericDate::from_seconds(expires_at),
+            jti: jti.to_string(),
+            sid: session.id.to_string(),
+            ver: user.security_version.get(),
+            client_id: FIRST_PARTY_CLIENT.to_owned(),
+            role: user.role.as_str().to_owned(),
+            unique_name: self.policy.with_profile.then(|| user.username.as_str().to_owned()),
+            email: self.policy.with_profile.then(|| user.email.as_str().to_owned()),
+        };
+        let key = keys.current();
+        let mut header = Header::new(key.algorithm());
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(key.kid().to_owned());
+        let token = jsonwebtoken::encode(&header, &claims, key.encoding()).map_err(|_| KeyError::CannotSign)?;
+        Ok(IssuedAccessToken {
+            token: Secret::new(token),
+            expires_in: Duration::from_secs(expires_at.saturating_sub(issued_at).max(0).unsigned_abs()),
+        })
+    }
+
+    /// Verifies everything about a token that needs no database (RFC 8725, RFC 9068 §4).
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedAccessToken, AccessTokenError> {
+        let header = read_header(token).ok_or(AccessTokenError::Invalid)?;
+        let keys = self.keys();
+        let key = keys.find(&header.kid).ok_or(AccessTokenError::UnknownKey)?;
+        // Each key has one algorithm, so that no header can choose how its own signature is checked (RFC 8725 §3.1).
+        if header.alg != key.algorithm_name()
+            || !is_access_token_type(&header.typ)
+            || key.is_retired(now, self.policy.life)
+        {
+            return Err(AccessTokenError::Invalid);
+        }
+        let mut signature_only = Validation::new(key.algorithm());
+        signature_only.required_spec_claims.clear();
+        signature_only.validate_exp = false;
+        signature_only.validate_nbf = false;
+        signature_only.validate_aud = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &signature_only)
+            .map_err(|_| AccessTokenError::Invalid)?
+            .claims;
+        self.check(&claims, now)
+    }
+
+    fn check(&self, claims: &Claims, now: Timestamp) -> Result<VerifiedAccessToken, AccessTokenError> {
+        let (issued_at, not_before, expires_at) =
+            (claims.iat.timestamp(), claims.nbf.timestamp(), claims.exp.timestamp());
+        let is_ours = claims.iss == self.policy.issuer
+            && claims.aud.contains(&self.policy.audience)
+            && issued_at <= now.after(CLOCK_TOLERANCE)
+            && not_before <= now
+            && expires_at.since(issued_at) <= self.policy.life;
+        let parsed = UserId::parse(&claims.sub).zip(SessionId::parse(&claims.sid));
+        match parsed {
+            Some((user_id, session_id)) if is_ours => {
+                // No leeway: a token is invalid from the very second of its `exp` on (RFC 7519 §4.1.4).
+                if expires_at <= now {
+                    return Err(AccessTokenError::Expired);
+                }
+                let security_version = SecurityVersion::new(claims.ver);
+                Ok(VerifiedAccessToken { user_id, session_id, security_version, expires_at })
+            }
+            _ => Err(AccessTokenError::Invalid),
+        }
+    }
+}
+
+/// Reads the header of what has the form of a compact JWS: three parts of base64url, and nothing too long. The header
+/// may have the members that ours have and no other, so that `crit`, `jwk`, `jku`, `x5u`, `b64` or `zip` are refused
+/// whatever they say (RFC 7515 §4.1.11).
+fn read_header(token: &str) -> Option<TokenHeader> {
+    use base64::Engine as _;
+    let well_formed = token.len() <= LENGTH_MAX
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && token.bytes().filter(|byte| *byte == b'.').count() == 2;
+    if !well_formed {
+        return None;
+    }
+    let (header, _) = token.split_once('.')?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// `at+jwt`, in any case and with or without `application/` (RFC 7515 §4.1.9).
+fn is_access_token_type(typ: &str) -> bool {
+    let prefix = "application/";
+    let subtype = match typ.get(..prefix.len()) {
+        Some(start) if start.eq_ignore_ascii_case(prefix) => typ.get(prefix.len()..).unwrap_or_default(),
+        _ => typ,
+    };
+    subtype.eq_ignore_ascii_case(TYPE)
+}

@@ -1,0 +1,68 @@
+//! Recognising the holder of an access token, on every request anew.
+//!
+//! What the token's signature proves is checked first; then its session and user are read, so that an ended session or
+//! a changed account refuses the very next request, on every instance, and a forged `sid` under a shared key gains
+//! nothing (RFC 9700 §4.9, ASVS 5.0 §7.4.1).
+
+use super::Auth;
+use super::access_tokens::{AccessTokenError, VerifiedAccessToken};
+use super::failure::Failure;
+use super::signing_keys;
+use crate::domain::session::SessionId;
+use crate::domain::user::User;
+use crate::store::sessions;
+
+/// Who holds a valid access token.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The user as the store has it now. Its role decides, not the token's.
+    pub user: User,
+    /// The session that the token belongs to.
+    pub session_id: SessionId,
+}
+
+/// Why an access token is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// It is not a token of this server, or what it stands for has ended.
+    #[error("the access token is not valid")]
+    Invalid,
+    /// Its time is over.
+    #[error("the access token has expired")]
+    Expired,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Recognises the holder of an access token.
+pub async fn authenticate(auth: &Auth, token: &str) -> Result<Principal, AuthenticateError> {
+    let verified = match verify(auth, token) {
+        Err(AccessTokenError::UnknownKey) => {
+            // Another instance may have begun to sign with a new key.
+            signing_keys::reload(auth).await?;
+            verify(auth, token)
+        }
+        result => result,
+    };
+    let token = verified.map_err(|error| match error {
+        AccessTokenError::Expired => AuthenticateError::Expired,
+        AccessTokenError::Invalid | AccessTokenError::UnknownKey => AuthenticateError::Invalid,
+    })?;
+    let session_id = token.session_id;
+    let found = auth.read(move |connection| sessions::find_with_user(connection, session_id)).await?;
+    let now = auth.now();
+    let (_, user) = found
+        .filter(|(session, user)| {
+            session.is_live(now)
+                && user.id == token.user_id
+                && user.is_active()
+                && user.security_version == token.security_version
+        })
+        .ok_or(AuthenticateError::Invalid)?;
+    Ok(Principal { user, session_id })
+}
+
+fn verify(auth: &Auth, token: &str) -> Result<VerifiedAccessToken, AccessTokenError> {
+    auth.access_tokens.verify(token, auth.now())
+}

@@ -1,0 +1,90 @@
+//! Changing a password, by its owner, and replacing one, by an operator. Every earlier session ends (ASVS 5.0 §7.4.3).
+
+use super::Auth;
+use super::failure::Failure;
+use super::pair::{NewSession, Pair};
+use super::passwords::Verification;
+use crate::domain::client::Client;
+use crate::domain::password::{Password, PasswordError};
+use crate::domain::session::EndReason;
+use crate::domain::user::{SecurityVersion, User, UserId, UserStatus};
+use crate::store::{sessions, users};
+
+/// Why the password stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The current password was not given correctly.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// The new password is not acceptable.
+    #[error(transparent)]
+    Unacceptable(#[from] PasswordError),
+    /// The account was changed by somebody else meanwhile, disabled for example, or there is none.
+    #[error("the account is not what it was when this began")]
+    AccountChanged,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Replaces the password of `user`, who must give the current one, and begins a session in place of all earlier ones.
+pub async fn change_password(
+    auth: &Auth,
+    user: &User,
+    current: &str,
+    new: &str,
+    client: &Client,
+) -> Result<Pair, ChangePasswordError> {
+    let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
+    // What cannot be a password is none.
+    let current = Password::from_login(current).map_err(|_| ChangePasswordError::WrongPassword)?;
+    let id = user.id;
+    let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
+    if auth.passwords.verify(current, stored).await.map_err(Failure::from)? == Verification::Wrong {
+        return Err(ChangePasswordError::WrongPassword);
+    }
+    let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
+    let now = auth.now();
+    let session = NewSession::draw(auth, id, client, now)?;
+    let changed = auth
+        .write({
+            let (session, version, client) = (session.clone(), user.security_version, client.clone());
+            move |connection| {
+                if !users::change_password(connection, id, version, &hash, now)? {
+                    return Ok(None);
+                }
+                let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
+                sessions::end_all(connection, id, &end)?;
+                session.begin(connection)?;
+                users::find(connection, id)
+            }
+        })
+        .await?;
+    let user = changed.ok_or(ChangePasswordError::AccountChanged)?;
+    Ok(session.pair(auth, user)?)
+}
+
+/// Replaces the password of a user who exists, disabled or not, and ends all of their sessions; for operators.
+pub async fn reset_password(auth: &Auth, id: UserId, new: &str) -> Result<User, ChangePasswordError> {
+    let user = auth
+        .read(move |connection| users::find(connection, id))
+        .await?
+        .filter(|user| !matches!(user.status, UserStatus::Deleted { .. }))
+        .ok_or(ChangePasswordError::AccountChanged)?;
+    let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
+    let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
+    let now = auth.now();
+    let version: SecurityVersion = user.security_version;
+    let changed = auth
+        .write(move |connection| {
+            if !users::reset_password(connection, id, version, &hash, now)? {
+                return Ok(false);
+            }
+            let client = Client::default();
+            let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: None, client: &client };
+            sessions::end_all(connection, id, &end)?;
+            Ok(true)
+        })
+        .await?;
+    if changed { Ok(user) } else { Err(ChangePasswordError::AccountChanged) }
+}

@@ -1,0 +1,102 @@
+//! Ending sessions: by their users, by admins and by operators. Ending what has ended is no error and changes nothing.
+
+use super::authenticate::Principal;
+use super::failure::Failure;
+use super::{Actor, Auth};
+use crate::domain::client::Client;
+use crate::domain::session::{EndReason, SessionId};
+use crate::domain::user::{User, UserId};
+use crate::store::{sessions, users};
+
+/// There is no such session or user, or it is not the asker's own.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    /// Nothing has this id.
+    #[error("there is no such session or user")]
+    NotFound,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Ends the session that the caller's access token belongs to.
+pub async fn logout(auth: &Auth, principal: &Principal, client: &Client) -> Result<(), Failure> {
+    let (id, user, now, client) = (principal.session_id, principal.user.id, auth.now(), client.clone());
+    auth.write(move |connection| {
+        let end = sessions::End { at: now, reason: EndReason::Logout, by: Some(user), client: &client };
+        sessions::end(connection, id, &end).map(|_| ())
+    })
+    .await
+}
+
+/// Ends all sessions of the caller; gives how many.
+pub async fn logout_all(auth: &Auth, principal: &Principal, client: &Client) -> Result<usize, Failure> {
+    let (user, now, client) = (principal.user.id, auth.now(), client.clone());
+    auth.write(move |connection| {
+        let end = sessions::End { at: now, reason: EndReason::LogoutAll, by: Some(user), client: &client };
+        sessions::end_all(connection, user, &end)
+    })
+    .await
+}
+
+/// Ends one of the user's own sessions. Another's is not found.
+pub async fn end_own_session(auth: &Auth, user: &User, id: SessionId, client: &Client) -> Result<(), EndError> {
+    end(auth, id, Some(user.id), EndReason::EndedByUser, Some(user.id), client).await
+}
+
+/// Ends anybody's session.
+pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &Client) -> Result<(), EndError> {
+    end(auth, id, None, EndReason::EndedByAdmin, actor.user_id(), client).await
+}
+
+/// Ends all sessions of a user, and says how many there were.
+pub async fn end_sessions_of_user(
+    auth: &Auth,
+    actor: Actor<'_>,
+    user: UserId,
+    client: &Client,
+) -> Result<usize, EndError> {
+    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    auth.write(move |connection| {
+        if users::find(connection, user)?.is_none() {
+            return Ok(None);
+        }
+        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by, client: &client };
+        sessions::end_all(connection, user, &end).map(Some)
+    })
+    .await?
+    .ok_or(EndError::NotFound)
+}
+
+/// Ends every session there is, and says how many there were; for operators.
+pub async fn end_every_session(auth: &Auth) -> Result<usize, Failure> {
+    let now = auth.now();
+    auth.write(move |connection| {
+        let client = Client::default();
+        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: None, client: &client };
+        sessions::end_every(connection, &end)
+    })
+    .await
+}
+
+async fn end(
+    auth: &Auth,
+    id: SessionId,
+    owner: Option<UserId>,
+    reason: EndReason,
+    by: Option<UserId>,
+    client: &Client,
+) -> Result<(), EndError> {
+    let (now, client) = (auth.now(), client.clone());
+    let found = auth
+        .write(move |connection| {
+            let session = sessions::find(connection, id)?;
+            if session.is_none_or(|session| owner.is_some_and(|owner| owner != session.user_id)) {
+                return Ok(false);
+            }
+            let end = sessions::End { at: now, reason, by, client: &client };
+            sessions::end(connection, id, &end).map(|_| true)
+        })
+        .await?;
+    if found { Ok(()) } else { Err(EndError::NotFound) }
+}

@@ -1,0 +1,34 @@
+//! What can go wrong on our side, in any verb. The client learns only whether trying again is worth it.
+
+use super::access_tokens::KeyError;
+use super::entropy::NoEntropy;
+use super::passwords::HashingError;
+use crate::store::error::StoreError;
+
+/// Why a verb could not come to an answer. Its text is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The database gave no answer.
+    #[error(transparent)]
+    Store(StoreError),
+    /// No password could be hashed.
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    /// No token could be signed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// No randomness could be drawn.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+}
+
+impl Failure {
+    /// Whether the same request may succeed a little later.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing(),
+            Self::Hashing(error) => matches!(error, HashingError::Busy),
+            Self::Key(_) | Self::NoEntropy(_) => false,
+        }
+    }
+}

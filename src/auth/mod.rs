@@ -1,0 +1,114 @@
+//! The verbs: what can be done with accounts, sessions and tokens, one per file, whoever asks.
+//!
+//! The JSON API and the command line call the same functions. No HTTP here and no SQL: a verb parses what it is given,
+//! hashes outside of transactions, and decides inside one.
+
+pub mod access_tokens;
+pub mod authenticate;
+pub mod change_password;
+pub mod cursor;
+pub mod end_session;
+pub mod entropy;
+pub mod failure;
+pub mod import_user;
+pub mod login;
+pub mod pair;
+pub mod passwords;
+pub mod readiness;
+pub mod refresh;
+pub mod refresh_tokens;
+pub mod register;
+pub mod revoke_token;
+pub mod secret_key;
+pub mod sessions;
+pub mod setup_link;
+mod signing_keys;
+pub mod start;
+pub mod update_user;
+pub mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::QueryResult;
+
+use crate::clock::Clock;
+use crate::config::Registration;
+use crate::domain::rotation::RotationRules;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{User, UserId};
+use crate::keyring::Keyring;
+use crate::store::Store;
+use crate::store::connection::AnyConnection;
+use access_tokens::AccessTokens;
+use failure::Failure;
+use passwords::Passwords;
+use signing_keys::KeySource;
+
+/// What every verb works with. Made once, by [`start::start`].
+pub struct Auth {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    keyring: Keyring,
+    access_tokens: AccessTokens,
+    passwords: Passwords,
+    policy: Policy,
+    key_source: KeySource,
+}
+
+/// The configured limits that verbs go by.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How refresh tokens are spent.
+    pub rotation: RotationRules,
+    /// How long a session lives however much it is used.
+    pub session_max_life: Duration,
+    /// How many live sessions a user may have.
+    pub max_sessions_per_user: u32,
+    /// The least number of characters in a password that is chosen.
+    pub password_min_length: usize,
+    /// Who may register.
+    pub registration: Registration,
+}
+
+/// On whose authority something is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Actor<'a> {
+    /// Somebody who did not say who they are.
+    Anonymous,
+    /// A signed-in user or admin.
+    User(&'a User),
+    /// Whoever may run commands on the server.
+    Operator,
+}
+
+impl Auth {
+    /// The time now, as the service goes by it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.store.read(job).await.map_err(Failure::Store)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.store.write(job).await.map_err(Failure::Store)
+    }
+}
+
+impl Actor<'_> {
+    /// The id of the user who acts, if one does.
+    fn user_id(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user.id),
+            Self::Anonymous | Self::Operator => None,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Hashing passwords: bcrypt on threads of its own. The one module that says bcrypt.
+//!
+//! Our hashes are bcrypt over base64(HMAC-SHA256(label, password)), stored with the prefix `v1:`: nothing is cut at 72
+//! bytes and a NUL is harmless. A bare `$2a$`, `$2b$` or `$2y$` hash was imported and is verified as it is.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use super::entropy::{self, NoEntropy};
+use crate::domain::password::Password;
+use crate::keyring;
+
+const LABEL: &[u8] = b"relatch.password.v1";
+const OURS: &str = "v1:";
+/// Hashes that cost more than this would be a way to stall the server; none is made or imported.
+const COST_MAX: u32 = 16;
+const QUEUE: usize = 512;
+/// How long a password waits for a free thread before the caller is sent away.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Why no answer about a password can be given now.
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// Too many passwords wait already; try again later.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// No salt could be drawn.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// The library refused.
+    #[error("hashing failed")]
+    Failed,
+}
+
+/// What verifying a password showed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verification {
+    /// It is the right one.
+    Right,
+    /// It is the right one, and its stored form should be replaced by a stronger one.
+    RightButWeaklyStored,
+    /// It is another one, or there is no user.
+    Wrong,
+}
+
+/// The hashing threads. Cheap to clone.
+#[derive(Clone)]
+pub struct Passwords {
+    jobs: SyncSender<Job>,
+    cost: u32,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Passwords {
+    /// Starts as many threads as the machine has cores.
+    ///
+    /// # Errors
+    /// The operating system's, when it gives no thread.
+    pub fn start(cost: u32) -> std::io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let (jobs, waiting) = sync_channel(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..threads {
+            let waiting = Arc::clone(&waiting);
+            std::thread::Builder::new().name("password-hasher".to_owned()).spawn(move || work(&waiting))?;
+        }
+        Ok(Self { jobs, cost })
+    }
+
+    /// The stored form of a password.
+    pub async fn hash(&self, password: Password) -> Result<String, HashingError> {
+        let salt = entropy::bytes()?;
+        let cost = self.cost;
+        self.run(move || {
+            let hash =
+                bcrypt::hash_with_salt(prepared(&password).as_slice(), cost, salt).map_err(|_| HashingError::Failed)?;
+            Ok(format!("{OURS}{}", hash.format_for_version(bcrypt::Version::TwoB)))
+        })
+        .await?
+    }
+
+    /// Compares a password with a stored form. Without one it takes the same time and is always wrong.
+    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verification, HashingError> {
+        let cost = self.cost;
+        self.run(move || verify(&password, stored.as_deref(), cost)).await
+    }
+
+    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
+        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + PATIENCE;
+        self.jobs
+            .try_send(Box::new(move || {
+                // Who waited too long has been sent away or would be: no work is spent on them.
+                if Instant::now() < deadline && !answer.is_closed() {
+                    drop(answer.send(job()));
+                }
+            }))
+            .map_err(|_| HashingError::Busy)?;
+        answered.await.map_err(|_| HashingError::Busy)
+    }
+}
+
+/// Whether a hash from elsewhere can be stored and verified: a whole bcrypt hash of a bearable cost.
+pub fn is_importable(hash: &str) -> bool {
+    cost_of(hash).is_some()
+}
+
+fn work(waiting: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+            tracing::error!("hashing a password panicked");
+        }
+    }
+}
+
+fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verification {
+    let (right, weak) = match stored.map(|stored| (stored.strip_prefix(OURS), stored)) {
+        Some((Some(ours), _)) if cost_of(ours).is_some() => {
+            (bcrypt::verify(prepared(password).as_slice(), ours), cost_of(ours) < Some(cost))
+        }
+        Some((None, imported)) if cost_of(imported).is_some() => (bcrypt::verify(password.expose(), imported), true),
+        stored => {
+            if stored.is_some() {
+                tracing::error!("a stored password hash is damaged; nobody can sign in with it");
+            }
+            (bcrypt::verify(prepared(password).as_slice(), &dummy(cost)).map(|_| false), false)
+        }
+    };
+    match right {
+        Ok(true) if weak => Verification::RightButWeaklyStored,
+        Ok(true) => Verification::Right,
+        Ok(false) => Verification::Wrong,
+        Err(error) => {
+            tracing::error!(%error, "a stored password hash cannot be verified");
+            Verification::Wrong
+        }
+    }
+}
+
+/// 44 printable bytes for a password of any length and content: bcrypt cuts nothing off (it reads 72).
+fn prepared(password: &Password) -> Zeroizing<Vec<u8>> {
+    let digest = Zeroizing::new(keyring::labelled_digest(LABEL, password.expose().as_bytes()));
+    Zeroizing::new(STANDARD.encode(digest.as_slice()).into_bytes())
+}
+
+/// A hash of nothing that takes as long to verify as a real one.
+fn dummy(cost: u32) -> String {
+    format!("$2b${cost:02}$abcdefghijklmnopqrstuuK6c3oCoM4fFiLRo5D3ZP0IhZZTdtAhK")
+}
+
+/// The cost of a whole bcrypt hash; `None` for anything else, and for costs that nobody should pay.
+fn cost_of(hash: &str) -> Option<u32> {
+    let rest = ["$2a$", "$2b$", "$2y$"].into_iter().find_map(|version| hash.strip_prefix(version))?;
+    let (cost, body) = rest.split_once('$')?;
+    let whole =
+        hash.len() == 60 && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
+    cost.parse().ok().filter(|cost| whole && (4..=COST_MAX).contains(cost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::from_login(text).unwrap()
+    }
+
+    async fn verified(stored: &str, text: &str) -> Verification {
+        Passwords::start(4).unwrap().verify(password(text), Some(stored.to_owned())).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn j3_nothing_of_a_long_password_is_cut_off() {
+        let long = "0123456789".repeat(10);
+        let stored = Passwords::start(4).unwrap().hash(password(&long)).await.unwrap();
+        assert_eq!(verified(&stored, &long).await, Verification::Right);
+        for cut in [71, 72, 99] {
+            assert_eq!(verified(&stored, &long[..cut]).await, Verification::Wrong);
+        }
+    }
+
+    #[tokio::test]
+    async fn j4_a_nul_is_a_character_like_any_other() {
+        let stored = Passwords::start(4).unwrap().hash(password("aaaaaaaaaaaaaaa\0b")).await.unwrap();
+        assert_eq!(verified(&stored, "aaaaaaaaaaaaaaa\0b").await, Verification::Right);
+        assert_eq!(verified(&stored, "aaaaaaaaaaaaaaa\0c").await, Verification::Wrong);
+        assert_eq!(verified(&stored, "aaaaaaaaaaaaaaa").await, Verification::Wrong);
+    }
+
+    #[tokio::test]
+    async fn j9_equal_passwords_are_stored_differently_and_a_raised_cost_is_noticed() {
+        let passwords = Passwords::start(5).unwrap();
+        let one = passwords.hash(password("correct horse")).await.unwrap();
+        let two = passwords.hash(password("correct horse")).await.unwrap();
+        assert!(one.starts_with("v1:$2b$05$") && one != two);
+        let raised = Passwords::start(6).unwrap();
+        assert_eq!(
+            raised.verify(password("correct horse"), Some(one)).await.unwrap(),
+            Verification::RightButWeaklyStored
+        );
+    }
+
+    #[tokio::test]
+    async fn imported_hashes_verify_as_they_are_and_are_marked_for_replacement() {
+        // "U*U" with the salt of crypt_blowfish's own test vectors.
+        for version in ["2a", "2b", "2y"] {
+            let stored = format!("${version}$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW");
+            assert!(is_importable(&stored));
+            assert_eq!(verified(&stored, "U*U").await, Verification::RightButWeaklyStored);
+            assert_eq!(verified(&stored, "U*V").await, Verification::Wrong);
+        }
+    }
+
+    #[tokio::test]
+    async fn j10_a_damaged_hash_lets_nobody_in_and_breaks_nothing() {
+        let good = Passwords::start(4).unwrap().hash(password("correct horse")).await.unwrap();
+        let damaged = [
+            String::new(),
+            "v1:".to_owned(),
+            "é".repeat(30),
+            good.replace("$04$", "$31$"),
+            good.replace("$04$", "$99$"),
+            good[..good.len() - 1].to_owned(),
+            format!("{good}x"),
+            "v1:$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdA$aGFzaA".to_owned(),
+        ];
+        for stored in damaged {
+            assert_eq!(verified(&stored, "correct horse").await, Verification::Wrong, "{stored:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_user_every_password_is_wrong() {
+        let passwords = Passwords::start(4).unwrap();
+        assert_eq!(passwords.verify(password(""), None).await.unwrap(), Verification::Wrong);
+        assert!(cost_of(&dummy(12)) == Some(12));
+    }
+}

@@ -1,0 +1,194 @@
+//! Refreshing: a refresh token is spent for its successor and a fresh access token.
+
+use std::time::Duration;
+
+use super::Auth;
+use super::failure::Failure;
+use super::pair::Pair;
+use super::refresh_tokens::{self, Genuine};
+use crate::domain::client::Client;
+use crate::domain::rotation::{self, RotationRules, Verdict};
+use crate::domain::session::{EndReason, Generation, Session, SessionId};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
+use crate::keyring;
+use crate::store::connection::AnyConnection;
+use crate::store::error::StoreError;
+use crate::store::{audit_events, sessions, users};
+
+/// Why there is no new pair.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The token is not accepted.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Why a refresh token is not accepted. Only holders of a token with a genuine tag and nonce learn more than `Invalid`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It is not, or not verifiably, a token of this server.
+    #[error("not a refresh token of this server")]
+    Invalid,
+    /// Its session has been ended.
+    #[error("the session has ended")]
+    SessionRevoked,
+    /// Its user may not sign in.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// Its session was not used in time, or has reached its absolute life.
+    #[error("the refresh token has expired")]
+    Expired,
+    /// It had been replaced; the session was ended because of this.
+    #[error("the refresh token was used before")]
+    Reused,
+    /// The session is refreshed too often; the token can be used again after this time.
+    #[error("the session is refreshed too often")]
+    TooFrequent {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+}
+
+/// Spends a refresh token (RFC 6749 §6, RFC 9700 §4.14.2).
+///
+/// Within the grace window a repeated call gives the same successor again, which is why a commit of unknown outcome
+/// can be retried here; without one, the caller is told that the outcome is unknown.
+pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, RefreshError> {
+    let genuine = refresh_tokens::recognise(&auth.keyring, token).ok_or(Refusal::Invalid)?;
+    let now = auth.now();
+    let mut outcome = spend(auth, &genuine, client, now).await;
+    if matches!(outcome, Err(Failure::Store(StoreError::OutcomeUnknown(_)))) && !auth.policy.rotation.grace.is_zero() {
+        outcome = spend(auth, &genuine, client, now).await;
+    }
+    let (session, user, token) = match outcome? {
+        Outcome::Refused(refusal) => return Err(refusal.into()),
+        Outcome::Rotated(session, user) => {
+            let token = genuine.successor(&auth.keyring, session.generation);
+            (session, user, token)
+        }
+        Outcome::Repeated(session, user) => {
+            let token = genuine.repeated_successor(session.generation);
+            (session, user, token)
+        }
+    };
+    Ok(Pair::issue(auth, user, &session, token, now)?)
+}
+
+/// What the transaction came to. A refusal commits, since it may have ended the session.
+enum Outcome {
+    Rotated(Session, User),
+    Repeated(Session, User),
+    Refused(Refusal),
+}
+
+#[derive(Clone)]
+struct Presented {
+    session_id: SessionId,
+    generation: Generation,
+    nonce_digest: [u8; 32],
+    client: Client,
+    now: Timestamp,
+    rules: RotationRules,
+}
+
+async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp) -> Result<Outcome, Failure> {
+    let presented = Presented {
+        session_id: token.session_id(),
+        generation: token.generation(),
+        nonce_digest: token.nonce_digest(),
+        client: client.clone(),
+        now,
+        rules: auth.policy.rotation,
+    };
+    auth.write(move |connection| decide(connection, &presented)).await
+}
+
+/// The conditional update comes first: it alone decides who spends the token. Only when it changes nothing is the
+/// session read, to find out why.
+fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::QueryResult<Outcome> {
+    let spend = sessions::Spend {
+        session_id: presented.session_id,
+        generation: presented.generation,
+        nonce_digest: &presented.nonce_digest,
+    };
+    if let Some(session) = sessions::rotate(connection, spend, &presented.rules, &presented.client, presented.now)? {
+        let user = users::find(connection, session.user_id)?.ok_or(diesel::NotFound)?;
+        return Ok(Outcome::Rotated(session, user));
+    }
+    let found = sessions::find_with_user(connection, presented.session_id)?;
+    let is_its_own = |session: &Session| keyring::equal(&session.nonce_digest, &presented.nonce_digest);
+    let Some((session, user)) = found.filter(|(session, _)| is_its_own(session)) else {
+        return Ok(Outcome::Refused(Refusal::Invalid));
+    };
+    let refusal = match rotation::judge(&session, &user, presented.generation, presented.now, &presented.rules) {
+        Verdict::RepeatSuccessor => return Ok(Outcome::Repeated(session, user)),
+        Verdict::SessionRevoked => Refusal::SessionRevoked,
+        Verdict::AccountDisabled => Refusal::AccountDisabled,
+        Verdict::Expired => Refusal::Expired,
+        Verdict::TooFrequent { retry_after } => Refusal::TooFrequent { retry_after },
+        Verdict::Reused => {
+            end(connection, &session, presented, EndReason::Reuse)?;
+            Refusal::Reused
+        }
+        Verdict::FromTheFuture => {
+            end(connection, &session, presented, EndReason::StoreRolledBack)?;
+            Refusal::SessionRevoked
+        }
+        Verdict::UsedUp => {
+            end(connection, &session, presented, EndReason::GenerationsUsedUp)?;
+            Refusal::SessionRevoked
+        }
+        // The update and the rule are two writings of one condition; when they differ, nothing may be given out.
+        Verdict::Rotate => {
+            tracing::error!(session = %session.id, "a token that should have been spent was not");
+            return Err(diesel::result::Error::RollbackTransaction);
+        }
+    };
+    Ok(Outcome::Refused(refusal))
+}
+
+fn end(
+    connection: &mut AnyConnection,
+    session: &Session,
+    presented: &Presented,
+    reason: EndReason,
+) -> diesel::QueryResult<()> {
+    let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };
+    let ended = sessions::end(connection, session.id, &end)?;
+    let kind = match reason {
+        EndReason::Reuse => audit_events::Kind::ReuseDetected,
+        EndReason::StoreRolledBack => audit_events::Kind::StoreRolledBack,
+        _ => return Ok(()),
+    };
+    // Whoever ends the session writes the event, so that there is exactly one.
+    if ended {
+        audit_events::record(
+            connection,
+            &audit_events::Event {
+                kind,
+                occurred_at: presented.now,
+                subject: session.user_id,
+                session: session.id,
+                client: &presented.client,
+                detail: format!(
+                    "{{\"presented\":{},\"current\":{}}}",
+                    presented.generation.get(),
+                    session.generation.get()
+                ),
+            },
+        )?;
+        tracing::error!(
+            event = kind.as_str(),
+            session = %session.id,
+            user = %session.user_id,
+            presented = presented.generation.get(),
+            current = session.generation.get(),
+            "a refresh token was presented that cannot be in honest hands; its session was ended"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Making accounts.
+
+use super::failure::Failure;
+use super::{Actor, Auth};
+use crate::config::Registration;
+use crate::domain::email::{Email, EmailError};
+use crate::domain::password::{Password, PasswordError};
+use crate::domain::role::Role;
+use crate::domain::user::User;
+use crate::domain::username::{Username, UsernameError};
+use crate::store::error::StoreError;
+use crate::store::users::{self, NewUser, Taken};
+
+/// What is asked for, as it was written.
+#[derive(Clone, Copy)]
+pub struct NewAccount<'a> {
+    /// The username.
+    pub username: &'a str,
+    /// The e-mail address.
+    pub email: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// The role.
+    pub role: Role,
+}
+
+/// Why no account was made.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Something written is not acceptable.
+    #[error("the account is not acceptable as it is")]
+    Invalid(Unacceptable),
+    /// Somebody has the username or the e-mail address, perhaps a deleted account.
+    #[error("the username or the e-mail address is taken")]
+    Taken(Taken),
+    /// Only admins register users here.
+    #[error("registration is closed")]
+    Closed,
+    /// Only admins make admins.
+    #[error("only an admin may make an admin")]
+    RoleNotPermitted,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// What is wrong with each part of a new account.
+#[derive(Debug, Default)]
+pub struct Unacceptable {
+    /// The username.
+    pub username: Option<UsernameError>,
+    /// The e-mail address.
+    pub email: Option<EmailError>,
+    /// The password.
+    pub password: Option<PasswordError>,
+}
+
+/// Makes an account. Anonymous people may make users while registration is open; admins and operators anything.
+pub async fn register(auth: &Auth, actor: Actor<'_>, account: NewAccount<'_>) -> Result<User, RegisterError> {
+    permit(auth, actor, account.role)?;
+    let (username, email, password) = parse(account, auth.policy.password_min_length)?;
+    refuse_taken(auth, &username, &email).await?;
+    let password_hash = auth.passwords.hash(password).await.map_err(Failure::from)?;
+    insert(auth, NewUser { username, email, role: account.role, password_hash, created_at: auth.now() }).await
+}
+
+/// Inserts the account; a unique violation by somebody who came between is the same answer as a taken name.
+pub(super) async fn insert(auth: &Auth, new: NewUser) -> Result<User, RegisterError> {
+    let (username, email) = (new.username.clone(), new.email.clone());
+    match auth.write(move |connection| users::insert(connection, &new)).await {
+        Err(Failure::Store(StoreError::Taken)) => {
+            refuse_taken(auth, &username, &email).await?;
+            Err(RegisterError::Failed(Failure::Store(StoreError::Taken)))
+        }
+        result => Ok(result?),
+    }
+}
+
+fn permit(auth: &Auth, actor: Actor<'_>, role: Role) -> Result<(), RegisterError> {
+    let is_admin = match actor {
+        Actor::Operator => true,
+        Actor::User(user) => user.role == Role::Admin,
+        Actor::Anonymous => false,
+    };
+    if is_admin {
+        Ok(())
+    } else if auth.policy.registration == Registration::Closed {
+        Err(RegisterError::Closed)
+    } else if role == Role::Admin {
+        Err(RegisterError::RoleNotPermitted)
+    } else {
+        Ok(())
+    }
+}
+
+/// Everything that is wrong is said at once, as far as it can be known without the rest.
+fn parse(account: NewAccount<'_>, min_length: usize) -> Result<(Username, Email, Password), RegisterError> {
+    match (Username::parse(account.username), Email::parse(account.email)) {
+        (Ok(username), Ok(email)) => match Password::choose(account.password, min_length, &username, &email) {
+            Ok(password) => Ok((username, email, password)),
+            Err(error) => {
+                Err(RegisterError::Invalid(Unacceptable { password: Some(error), ..Unacceptable::default() }))
+            }
+        },
+        (username, email) => Err(RegisterError::Invalid(Unacceptable {
+            username: username.err(),
+            email: email.err(),
+            password: Password::from_login(account.password).err(),
+        })),
+    }
+}
+
+async fn refuse_taken(auth: &Auth, username: &Username, email: &Email) -> Result<(), RegisterError> {
+    let (username, email) = (username.clone(), email.clone());
+    let taken = auth.read(move |connection| users::taken(connection, &username, &email)).await?;
+    if taken == Taken::default() { Ok(()) } else { Err(RegisterError::Taken(taken)) }
+}

@@ -1,0 +1,66 @@
+//! Looking at sessions.
+
+use super::Auth;
+use super::cursor::{self, Page};
+use super::failure::Failure;
+use super::users::ListError;
+use crate::domain::session::{Session, SessionId};
+use crate::domain::user::{User, UserId};
+pub use crate::store::refresh_tokens::Issued;
+use crate::store::sessions::{self, SessionFilter};
+use crate::store::{refresh_tokens, users};
+
+/// Which sessions are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct SessionQuery {
+    /// Only this user's.
+    pub user_id: Option<UserId>,
+    /// Also those that have ended or expired.
+    pub with_ended: bool,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A page of sessions, the newest first.
+pub async fn list_sessions(auth: &Auth, query: SessionQuery) -> Result<Page<Session>, ListError> {
+    let before = query.cursor.map(|cursor| cursor::decode(&auth.keyring, &cursor)).transpose()?;
+    let filter =
+        SessionFilter { user_id: query.user_id, live_at: if query.with_ended { None } else { Some(auth.now()) } };
+    let limit = i64::from(query.limit) + 1;
+    let rows = auth.read(move |connection| sessions::list(connection, filter, before, limit)).await?;
+    Ok(Page::cut(&auth.keyring, rows, query.limit, |session| session.id))
+}
+
+/// Every live session of a user, the newest first. There are as many as `MAX_SESSIONS_PER_USER` allows.
+pub async fn live_sessions_of(auth: &Auth, user: UserId) -> Result<Vec<Session>, Failure> {
+    let filter = SessionFilter { user_id: Some(user), live_at: Some(auth.now()) };
+    auth.read(move |connection| sessions::list(connection, filter, None, i64::MAX)).await
+}
+
+/// A session with its user and every rotation that is remembered, oldest first.
+#[derive(Debug)]
+pub struct SessionDetail {
+    /// The session.
+    pub session: Session,
+    /// Whose it is.
+    pub user: User,
+    /// Its rotations.
+    pub history: Vec<Issued>,
+}
+
+/// The session with this id, live or not.
+pub async fn find_session(auth: &Auth, id: SessionId) -> Result<Option<SessionDetail>, Failure> {
+    auth.read(move |connection| {
+        let Some((session, user)) = sessions::find_with_user(connection, id)? else { return Ok(None) };
+        let history = refresh_tokens::of_session(connection, id)?;
+        Ok(Some(SessionDetail { session, user, history }))
+    })
+    .await
+}
+
+/// Whether there is a user with this id, deleted or not.
+pub async fn user_exists(auth: &Auth, id: UserId) -> Result<bool, Failure> {
+    auth.read(move |connection| Ok(users::find(connection, id)?.is_some())).await
+}

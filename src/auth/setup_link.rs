@@ -1,0 +1,36 @@
+//! The one-time link with which the first admin is made, for as long as there is none.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::{Auth, entropy};
+use crate::keyring;
+use crate::secret::Secret;
+use crate::store::dialect::{self, Lock};
+use crate::store::{setup_links, users};
+
+/// How long a link can be used.
+pub const LIFE: Duration = Duration::from_mins(30);
+
+/// Makes a new token for the set-up link, 256 bits, and makes every earlier one invalid; `None` when there is an admin
+/// who may sign in. Only the token's SHA-256 is stored.
+pub async fn make_setup_token(auth: &Auth) -> Result<Option<Secret<String>>, Failure> {
+    let token = Zeroizing::new(entropy::bytes::<32>()?);
+    let (digest, now) = (keyring::sha256(token.as_slice()), auth.now());
+    let made = auth
+        .write(move |connection| {
+            dialect::lock(connection, Lock::Setup)?;
+            if users::has_admin(connection)? {
+                setup_links::clear(connection)?;
+                return Ok(false);
+            }
+            setup_links::replace(connection, &digest, now, now.after(LIFE))?;
+            Ok(true)
+        })
+        .await?;
+    Ok(made.then(|| Secret::new(URL_SAFE_NO_PAD.encode(token.as_slice()))))
+}

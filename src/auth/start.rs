@@ -1,0 +1,179 @@
+//! Getting ready: the secret, the store and its identity, the signing keys.
+
+use std::sync::Arc;
+
+use super::access_tokens::{AccessTokenPolicy, AccessTokens};
+use super::failure::Failure;
+use super::passwords::Passwords;
+use super::secret_key::{self, SecretKeyError};
+use super::signing_keys::{self, KeySource};
+use super::{Auth, Policy, entropy};
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseUrl, ProfileClaims};
+use crate::domain::rotation::RotationRules;
+use crate::keyring::{KeyMismatch, Keyring};
+use crate::store::Store;
+use crate::store::dialect::{self, Lock};
+use crate::store::error::StoreError;
+use crate::store::meta::{self, Fact};
+
+/// How often a session may be refreshed within a minute while rate limits are on.
+const ROTATIONS_PER_MINUTE: u32 = 60;
+
+/// Why the service cannot start. The texts are for the operator and say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no secret.
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
+    /// No keys could be derived from the secret.
+    #[error("no keys can be derived from the secret")]
+    Underivable(#[from] KeyMismatch),
+    /// The database cannot be used.
+    #[error("{0}")]
+    Store(StoreError),
+    /// The store belongs to another secret.
+    #[error(
+        "the store was made with another secret than {source_name} holds. Put the right one there; to exchange a \
+         secret, name the old one in SECRET_KEYS_ACCEPTED"
+    )]
+    WrongSecret {
+        /// Where the secret came from.
+        source_name: String,
+    },
+    /// The store's tokens have another issuer.
+    #[error(
+        "the store's tokens are issued by {remembered}, but PUBLIC_URL or JWT_ISSUER now say {configured}. Set \
+         JWT_ISSUER={remembered} to keep it. To change it, stop all instances and run: relatch config adopt-issuer. \
+         Access tokens that are in use are then refused, and clients get new ones by refreshing"
+    )]
+    OtherIssuer {
+        /// The one in the store.
+        remembered: String,
+        /// The configured one.
+        configured: String,
+    },
+    /// A key is damaged, or could not be made.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The operating system gave no thread.
+    #[error("no thread could be started: {0}")]
+    Threads(std::io::Error),
+}
+
+/// Opens the store, or makes it, and gets everything ready that verbs need.
+pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Auth, StartError> {
+    let (keyring, store) = open(config).await?;
+    let known = remember_identity(config, &keyring, &store).await?;
+    if known.issuer != config.jwt.issuer {
+        return Err(StartError::OtherIssuer { remembered: known.issuer, configured: config.jwt.issuer.clone() });
+    }
+    signing_keys::ensure_current(&store, &keyring, config.jwt.algorithm, clock.now()).await?;
+    if known.fingerprint != keyring.primary().fingerprint() {
+        move_to_primary(&keyring, &store).await?;
+    }
+    let key_source = KeySource::new(&config.jwt);
+    let keys = key_source.load(&store, &keyring).await?;
+    let access_token_policy = AccessTokenPolicy {
+        issuer: config.jwt.issuer.clone(),
+        audience: config.jwt.audience.clone(),
+        life: config.jwt.access_token_life,
+        with_profile: config.jwt.profile_claims == ProfileClaims::Included,
+    };
+    Ok(Auth {
+        passwords: Passwords::start(config.bcrypt_cost).map_err(StartError::Threads)?,
+        access_tokens: AccessTokens::new(access_token_policy, keys),
+        policy: Policy {
+            rotation: RotationRules {
+                idle_life: config.refresh_idle_life,
+                grace: config.refresh_grace,
+                max_rotations_per_window: config.rate_limits.then_some(ROTATIONS_PER_MINUTE),
+            },
+            session_max_life: config.session_max_life,
+            max_sessions_per_user: config.max_sessions_per_user,
+            password_min_length: config.password_min_length,
+            registration: config.registration,
+        },
+        store,
+        clock,
+        keyring,
+        key_source,
+    })
+}
+
+/// Makes the store remember the configured issuer in place of the one it knows; gives the old one.
+pub async fn adopt_issuer(config: &Config) -> Result<String, StartError> {
+    let (keyring, store) = open(config).await?;
+    let known = remember_identity(config, &keyring, &store).await?;
+    let issuer = config.jwt.issuer.clone();
+    store.write(move |connection| meta::set(connection, Fact::Issuer, &issuer)).await.map_err(StartError::Store)?;
+    Ok(known.issuer)
+}
+
+async fn open(config: &Config) -> Result<(Keyring, Store), StartError> {
+    let url = config.database_url.clone();
+    let secret = secret_key::load(&config.secret_key, is_new(&url))?;
+    let keyring = Keyring::new(&secret, &config.accepted_secret_keys)?;
+    let store = tokio::task::spawn_blocking(move || Store::open(&url))
+        .await
+        .map_err(|_| StartError::Store(StoreError::Panicked))?
+        .map_err(StartError::Store)?;
+    Ok((keyring, store))
+}
+
+/// Whether the store is one that does not exist yet, so that a secret may be made for it.
+fn is_new(url: &DatabaseUrl) -> bool {
+    match url {
+        DatabaseUrl::Sqlite(path) => std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0),
+        DatabaseUrl::Postgres(_) => false,
+    }
+}
+
+/// What the store remembered, or remembers from now on.
+struct Identity {
+    fingerprint: String,
+    issuer: String,
+}
+
+async fn remember_identity(config: &Config, keyring: &Keyring, store: &Store) -> Result<Identity, StartError> {
+    let (fingerprint, issuer) = (keyring.primary().fingerprint().to_owned(), config.jwt.issuer.clone());
+    let identity = store
+        .write(move |connection| {
+            dialect::lock(connection, Lock::Setup)?;
+            let mut known = |fact, ours: &str| match meta::get(connection, fact)? {
+                Some(known) => Ok::<_, diesel::result::Error>(known),
+                None => meta::set(connection, fact, ours).map(|()| ours.to_owned()),
+            };
+            Ok(Identity {
+                fingerprint: known(Fact::SecretFingerprint, &fingerprint)?,
+                issuer: known(Fact::Issuer, &issuer)?,
+            })
+        })
+        .await
+        .map_err(StartError::Store)?;
+    if keyring.find(&identity.fingerprint).is_none() {
+        return Err(StartError::WrongSecret { source_name: config.secret_key.to_string() });
+    }
+    Ok(identity)
+}
+
+/// A secret is being exchanged: signing keys are sealed with the new one, and the store belongs to it from now on.
+async fn move_to_primary(keyring: &Keyring, store: &Store) -> Result<(), StartError> {
+    let stored = store.read(crate::store::signing_keys::all).await.map_err(StartError::Store)?;
+    let mut resealed = Vec::new();
+    for key in stored.iter().filter(|key| key.sealed_with != keyring.primary().fingerprint()) {
+        let nonce = entropy::bytes().map_err(Failure::from)?;
+        resealed.push((key.kid.clone(), signing_keys::reseal(key, keyring, nonce).map_err(Failure::from)?));
+    }
+    let fingerprint = keyring.primary().fingerprint().to_owned();
+    store
+        .write(move |connection| {
+            dialect::lock(connection, Lock::Setup)?;
+            for (kid, sealed) in &resealed {
+                crate::store::signing_keys::reseal(connection, kid, sealed, &fingerprint)?;
+            }
+            meta::set(connection, Fact::SecretFingerprint, &fingerprint)
+        })
+        .await
+        .map_err(StartError::Store)
+}

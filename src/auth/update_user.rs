@@ -1,0 +1,146 @@
+//! Changing, deleting and restoring accounts, by admins and operators.
+
+use super::failure::Failure;
+use super::{Actor, Auth};
+use crate::domain::client::Client;
+use crate::domain::email::{Email, EmailError};
+use crate::domain::role::Role;
+use crate::domain::session::EndReason;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{User, UserId, UserStatus};
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::{self, Lock};
+use crate::store::error::StoreError;
+use crate::store::{sessions, users};
+
+/// What is to be changed; `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserChanges<'a> {
+    /// The e-mail address, as written.
+    pub email: Option<&'a str>,
+    /// The role. Another one raises the security version.
+    pub role: Option<Role>,
+    /// Whether the user is kept out. Keeping out ends all sessions.
+    pub disabled: Option<bool>,
+}
+
+/// Why the account stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// There is no such account, or it is deleted.
+    #[error("there is no such user")]
+    NotFound,
+    /// The e-mail address is not acceptable.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// Somebody else has the e-mail address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// Nobody could administer the service afterwards.
+    #[error("this is the last admin who may sign in")]
+    LastAdmin,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// What a transaction came to.
+enum Outcome {
+    Done(User),
+    NotFound,
+    LastAdmin,
+}
+
+impl Outcome {
+    fn into_result(self) -> Result<User, UpdateError> {
+        match self {
+            Self::Done(user) => Ok(user),
+            Self::NotFound => Err(UpdateError::NotFound),
+            Self::LastAdmin => Err(UpdateError::LastAdmin),
+        }
+    }
+}
+
+/// Changes an account and gives it as it is afterwards.
+pub async fn update_user(
+    auth: &Auth,
+    actor: Actor<'_>,
+    id: UserId,
+    changes: UserChanges<'_>,
+    client: &Client,
+) -> Result<User, UpdateError> {
+    let email = changes.email.map(Email::parse).transpose()?;
+    let (role, disabled) = (changes.role, changes.disabled);
+    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    let written = auth
+        .write(move |connection| {
+            let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
+            let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
+            if loses_admin && is_last_admin(connection, &user)? {
+                return Ok(Outcome::LastAdmin);
+            }
+            if let Some(email) = email.as_ref().filter(|email| email.as_str() != user.email.as_str()) {
+                users::set_email(connection, id, email, now)?;
+            }
+            if let Some(role) = role.filter(|role| *role != user.role) {
+                users::set_role(connection, id, role, now)?;
+            }
+            match disabled {
+                Some(true) if user.is_active() => {
+                    users::set_disabled(connection, id, true, now)?;
+                    let end = sessions::End { at: now, reason: EndReason::AccountDisabled, by, client: &client };
+                    sessions::end_all(connection, id, &end)?;
+                }
+                Some(false) if !user.is_active() => users::set_disabled(connection, id, false, now)?,
+                _ => {}
+            }
+            Ok(users::find(connection, id)?.map_or(Outcome::NotFound, Outcome::Done))
+        })
+        .await;
+    match written {
+        Err(Failure::Store(StoreError::Taken)) => Err(UpdateError::EmailTaken),
+        result => result?.into_result(),
+    }
+}
+
+/// Marks an account as deleted and ends its sessions. Its username and e-mail stay reserved.
+pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
+    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    auth.write(move |connection| {
+        let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
+        if is_last_admin(connection, &user)? {
+            return Ok(Outcome::LastAdmin);
+        }
+        users::delete(connection, id, now)?;
+        let end = sessions::End { at: now, reason: EndReason::AccountDeleted, by, client: &client };
+        sessions::end_all(connection, id, &end)?;
+        Ok(Outcome::Done(user))
+    })
+    .await?
+    .into_result()
+}
+
+/// Takes back the deletion of an account. Its sessions stay ended.
+pub async fn restore_user(auth: &Auth, id: UserId) -> Result<User, UpdateError> {
+    let now: Timestamp = auth.now();
+    auth.write(move |connection| {
+        dialect::lock(connection, Lock::Admins)?;
+        if !users::restore(connection, id, now)? {
+            return Ok(Outcome::NotFound);
+        }
+        Ok(users::find(connection, id)?.map_or(Outcome::NotFound, Outcome::Done))
+    })
+    .await?
+    .into_result()
+}
+
+/// Changes of accounts by others than their owners come one after the other, so that two admins cannot each demote the
+/// other on the strength of the other's being there.
+fn find_for_change(connection: &mut AnyConnection, id: UserId) -> diesel::QueryResult<Option<User>> {
+    dialect::lock(connection, Lock::Admins)?;
+    Ok(users::find(connection, id)?.filter(|user| !matches!(user.status, UserStatus::Deleted { .. })))
+}
+
+fn is_last_admin(connection: &mut AnyConnection, user: &User) -> diesel::QueryResult<bool> {
+    Ok(user.role == Role::Admin && user.is_active() && users::count_active_admins(connection)? <= 1)
+}

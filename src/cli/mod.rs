@@ -1,0 +1,122 @@
+//! The command line: the same verbs as the API's, for whoever may run commands on the server.
+//!
+//! Passwords come from standard input or a prompt, never from arguments: those are there for every process to see.
+
+mod config;
+mod output;
+mod password;
+mod serve;
+mod session;
+mod setup_url;
+mod user;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::config::{Config, Loaded};
+use output::Output;
+
+/// A self-hosted token service: short-lived JWTs, rotating refresh tokens, and revocation that holds.
+///
+/// Settings come from environment variables and from .env in the working directory; .env.example lists them all.
+/// Without a command, relatch serves.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API (the default)
+    Serve,
+    /// Create, list and change users
+    #[command(subcommand)]
+    User(user::Command),
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print a new one-time link for making the first admin
+    SetupUrl,
+}
+
+/// A command that was refused or failed. Its text is for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+impl Refused {
+    fn because(reason: impl std::fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+type Done = Result<(), Refused>;
+
+/// Runs the command that the arguments name. Wrong usage ends the process with exit code 2.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    let done = match cli.command.unwrap_or(Command::Serve) {
+        Command::Config(command) => config::run(&command, &output),
+        Command::Serve => with_app(&output, |loaded, app, output| Box::pin(serve::run(loaded, app, output))),
+        Command::User(command) => {
+            with_app(&output, |_, app, output| Box::pin(async move { user::run(&app, command, output).await }))
+        }
+        Command::Session(command) => {
+            with_app(&output, |_, app, output| Box::pin(async move { session::run(&app, command, output).await }))
+        }
+        Command::SetupUrl => with_app(&output, |loaded, app, output| {
+            Box::pin(async move { setup_url::run(&loaded, &app, output).await })
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            output.complain(&refused);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Job<'a> = std::pin::Pin<Box<dyn Future<Output = Done> + 'a>>;
+
+/// Loads the configuration, opens the store and runs a job with them.
+fn with_app<'a>(output: &'a Output, job: impl FnOnce(Loaded, App, &'a Output) -> Job<'a>) -> Done {
+    let loaded =
+        crate::config::load().map_err(|problems| Refused(format!("the configuration is wrong\n{problems}")))?;
+    start_logging(&loaded.config);
+    runtime()?.block_on(async {
+        let app = App::start(&loaded.config, Arc::new(SystemClock)).await.map_err(Refused::because)?;
+        job(loaded, app, output).await
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Refused::because)
+}
+
+/// Logs go to standard error. Other crates' messages below warnings are left out: nobody has checked them for secrets.
+fn start_logging(config: &Config) {
+    use crate::config::LogFormat;
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,relatch={}", config.log_level.as_str()));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process keeps the first's logging.
+    let _ = match config.log_format {
+        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+}

@@ -1,0 +1,40 @@
+//! `relatch serve`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+
+use serde_json::json;
+
+use super::output::Output;
+use super::{Done, Refused, setup_url};
+use crate::app::App;
+use crate::config::Loaded;
+
+pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
+    let config = &loaded.config;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let listener = bind("LISTEN_ADDR", config.listen_addr)?;
+    let address = listener.local_addr().map_err(Refused::because)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let server = app.listen(listener, cores).map_err(Refused::because)?;
+    if let Some(metrics) = config.metrics_addr {
+        tokio::spawn(app.listen_for_metrics(bind("METRICS_ADDR", metrics)?).map_err(Refused::because)?);
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %address, "relatch serves");
+    let ready = json!({ "listening": address.to_string(), "publicUrl": config.public_url.as_str() });
+    output.result(format_args!("Relatch {} serves on http://{address}", env!("CARGO_PKG_VERSION")), &ready)?;
+    if let Some(url) = setup_url::make(config, &app).await? {
+        output.result(setup_url::text(&url), &json!({ "setupUrl": url.expose() }))?;
+    }
+    server.await.map_err(Refused::because)?;
+    tracing::info!("relatch has stopped");
+    Ok(())
+}
+
+fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, Refused> {
+    TcpListener::bind(address).map_err(|error| {
+        Refused(format!("cannot listen on {address}: {error}. Stop what uses it, or set {variable} to another address"))
+    })
+}

@@ -1,0 +1,16 @@
+//! Pure rules: what a user, a session and a refresh token are, and what may happen to them.
+//!
+//! No input or output, no clock, no randomness: time and entropy arrive as arguments.
+
+pub mod client;
+pub mod common_passwords;
+pub mod email;
+pub mod fold;
+pub mod password;
+pub mod refresh_token;
+pub mod role;
+pub mod rotation;
+pub mod session;
+pub mod timestamp;
+pub mod user;
+pub mod username;

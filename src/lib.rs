@@ -1,0 +1,12 @@
+//! Relatch: a self-hosted token service. ARCHITECTURE.md shows the way of a request through these modules.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod keyring;
+pub mod secret;
+pub mod store;
+pub mod web;

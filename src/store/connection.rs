@@ -1,0 +1,119 @@
+//! One connection type for both databases, and how a connection is opened.
+//!
+//! The kind is chosen by the parsed [`DatabaseUrl`], never by what a string looks like.
+
+use std::path::{Path, PathBuf};
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::R2D2Connection;
+use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
+
+use crate::config::DatabaseUrl;
+use crate::secret::Secret;
+
+pub use any::AnyConnection;
+
+mod any {
+    use diesel::{PgConnection, SqliteConnection};
+
+    /// A connection to either database. Queries are written once against it.
+    #[derive(diesel::MultiConnection)]
+    pub enum AnyConnection {
+        /// A Postgres server.
+        Postgres(PgConnection),
+        /// An SQLite file.
+        Sqlite(SqliteConnection),
+    }
+}
+
+/// Opens connections of one kind to one database; the r2d2 manager.
+#[derive(Clone, Debug)]
+pub(crate) enum Connector {
+    Postgres(Secret<String>),
+    Sqlite { path: PathBuf, access: Access },
+}
+
+/// What an SQLite connection may do. On Postgres every connection may write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error(transparent)]
+    Refused(#[from] ConnectionError),
+    #[error(transparent)]
+    Broken(#[from] diesel::result::Error),
+}
+
+impl Connector {
+    pub(crate) fn new(url: &DatabaseUrl, access: Access) -> Self {
+        match url {
+            DatabaseUrl::Postgres(url) => Self::Postgres(url.clone()),
+            DatabaseUrl::Sqlite(path) => Self::Sqlite { path: path.clone(), access },
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<AnyConnection, ConnectError> {
+        match self {
+            Self::Postgres(url) => open_postgres(url.expose()),
+            Self::Sqlite { path, access } => open_sqlite(path, *access),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
+fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
+    // The server's own default would wait for minutes on a host that swallows packets.
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let limited = if url.contains("connect_timeout=") {
+        Secret::new(url.to_owned())
+    } else {
+        Secret::new(format!("{url}{separator}connect_timeout=5"))
+    };
+    let mut connection = PgConnection::establish(limited.expose())?;
+    // A 200 is sent only after a durable commit, whatever the server's or the role's default is.
+    connection.batch_execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+         SET client_min_messages = 'warning';
+         SET application_name = 'relatch';",
+    )?;
+    Ok(AnyConnection::Postgres(connection))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
+fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectError> {
+    let path = path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
+    let mut connection = SqliteConnection::establish(path)?;
+    // The timeout comes first: switching to WAL needs a lock that a starting neighbour may hold.
+    connection.batch_execute(
+        "PRAGMA busy_timeout = 5000;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    if access == Access::Read {
+        connection.batch_execute("PRAGMA query_only = ON;")?;
+    }
+    Ok(AnyConnection::Sqlite(connection))
+}
+
+impl r2d2::ManageConnection for Connector {
+    type Connection = AnyConnection;
+    type Error = ConnectError;
+
+    fn connect(&self) -> Result<AnyConnection, ConnectError> {
+        self.open()
+    }
+
+    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), ConnectError> {
+        Ok(connection.ping()?)
+    }
+
+    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
+        std::thread::panicking() || connection.is_broken()
+    }
+}

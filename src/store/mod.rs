@@ -1,0 +1,215 @@
+//! Everything that talks to a database. [`Store::read`] and [`Store::write`] are the only doors.
+//!
+//! Queries are free functions over `&mut AnyConnection` in a module per table; the caller owns the transaction. No
+//! HTTP here, no hashing, no token: a job must be short, since on SQLite all writes queue behind it.
+
+pub mod audit_events;
+pub mod connection;
+pub mod dialect;
+pub mod error;
+pub mod meta;
+mod migrations;
+pub mod refresh_tokens;
+pub mod schema;
+pub mod sessions;
+pub mod setup_links;
+pub mod signing_keys;
+pub mod users;
+mod writer;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::TransactionManager;
+use diesel::prelude::*;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::config::DatabaseUrl;
+use crate::domain::timestamp::Timestamp;
+use connection::{Access, AnyConnection, Connector};
+use error::StoreError;
+use writer::Writer;
+
+type Manager = <AnyConnection as Connection>::TransactionManager;
+
+/// Connections that readers share, and on Postgres writers too.
+const POOL: u32 = 16;
+/// How long a request waits for a connection before it is refused.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a transaction is run again that Postgres gave up in favour of another.
+const ATTEMPTS: u32 = 10;
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: r2d2::Pool<Connector>,
+    permits: Arc<Semaphore>,
+    writes: Writes,
+}
+
+#[derive(Clone)]
+enum Writes {
+    /// Through the pool: Postgres orders them itself.
+    Pooled,
+    /// Through the one SQLite writer.
+    Queued(Writer),
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date. An SQLite file is created if missing, readable by its
+    /// owner alone. Blocks: call it before serving.
+    pub fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        if let DatabaseUrl::Sqlite(path) = url {
+            create_private_file(path)
+                .map_err(|error| StoreError::Unreachable(format!("{}: {error}", path.display())))?;
+        }
+        let writer = Connector::new(url, Access::Write);
+        let mut connection = writer.open().map_err(|error| StoreError::Unreachable(error.to_string()))?;
+        in_transaction(&mut connection, &mut |connection| {
+            dialect::lock(connection, dialect::Lock::Setup)?;
+            migrations::apply(connection)
+        })?;
+        let pool = r2d2::Pool::builder()
+            .max_size(POOL)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(PATIENCE)
+            .error_handler(Box::new(LogConnectErrors))
+            .build_unchecked(Connector::new(url, Access::Read));
+        let writes = match url {
+            DatabaseUrl::Postgres(_) => Writes::Pooled,
+            DatabaseUrl::Sqlite(_) => {
+                Writes::Queued(Writer::start(writer).map_err(|error| StoreError::Unreachable(error.to_string()))?)
+            }
+        };
+        Ok(Self { pool, permits: Arc::new(Semaphore::new(POOL as usize)), writes })
+    }
+
+    /// Runs `job` on a connection of the pool, off the async threads. Each statement sees what was committed before it.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.pooled(move |connection| job(connection).map_err(StoreError::from)).await
+    }
+
+    /// Runs `job` in a transaction and answers after its durable commit. An `Err` rolls back; a refusal that must
+    /// leave a trace is therefore an `Ok` value. `job` may run again when Postgres gives it up for another: it must
+    /// draw nothing and keep nothing between runs.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        mut job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.writes {
+            Writes::Pooled => self.pooled(move |connection| in_transaction(connection, &mut job)).await,
+            Writes::Queued(writer) => {
+                let (answer, answered) = oneshot::channel();
+                writer.submit(Box::new(move |connection| {
+                    let result = connection.and_then(|connection| guarded(|| in_transaction(connection, &mut job)));
+                    // The caller may have gone away; the change stands all the same.
+                    drop(answer.send(result));
+                }))?;
+                answered.await.map_err(|_| StoreError::Panicked)?
+            }
+        }
+    }
+
+    /// How far this machine's clock, which shows `now`, is from the database's. Also shows that the database answers.
+    pub async fn clock_offset(&self, now: impl Fn() -> Timestamp + Send + 'static) -> Result<Duration, StoreError> {
+        self.read(move |connection| {
+            diesel::select(1.into_sql::<diesel::sql_types::Integer>()).execute(connection)?;
+            let Some(theirs) = dialect::database_time(connection)? else { return Ok(Duration::ZERO) };
+            let ours = now();
+            Ok(ours.since(theirs).max(theirs.since(ours)))
+        })
+        .await
+    }
+
+    /// Takes the schema back and applies it again: nothing is left. For tests of the migrations.
+    pub async fn rebuild(&self) -> Result<(), StoreError> {
+        self.write(|connection| {
+            migrations::revert(connection)?;
+            migrations::apply(connection)
+        })
+        .await
+    }
+
+    /// The permit comes first, so that no more threads wait for connections than there are connections.
+    async fn pooled<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| StoreError::Busy("all connections are in use"))?
+            .map_err(|_| StoreError::Busy("the store is closing"))?;
+        let pool = self.pool.clone();
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut connection = pool.get().map_err(|error| StoreError::Unreachable(error.to_string()))?;
+            guarded(|| work(&mut connection))
+        })
+        .await
+        .map_err(|_| StoreError::Panicked)?
+    }
+}
+
+/// Runs a job in a write transaction of its own, again when it lost against another.
+fn in_transaction<T>(
+    connection: &mut AnyConnection,
+    job: &mut dyn FnMut(&mut AnyConnection) -> QueryResult<T>,
+) -> Result<T, StoreError> {
+    let mut attempt = 1;
+    loop {
+        match attempt_transaction(connection, job) {
+            Err(StoreError::Failed(error)) if attempt < ATTEMPTS && error::is_serialization_failure(&error) => {
+                attempt += 1
+            }
+            result => return result,
+        }
+    }
+}
+
+fn attempt_transaction<T>(
+    connection: &mut AnyConnection,
+    job: &mut dyn FnMut(&mut AnyConnection) -> QueryResult<T>,
+) -> Result<T, StoreError> {
+    dialect::begin_write(connection)?;
+    match guarded(|| job(connection).map_err(StoreError::from)) {
+        Ok(value) => match Manager::commit_transaction(connection) {
+            Ok(()) => Ok(value),
+            Err(error) if error::is_connection_lost(&error) => Err(StoreError::OutcomeUnknown(error.to_string())),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => {
+            // What made the job fail says more than a failing rollback, which leaves a broken connection behind.
+            if let Err(rollback) = Manager::rollback_transaction(connection) {
+                tracing::warn!(error = %rollback, "a rollback failed");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// One job's panic is that job's failure.
+fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
+}
+
+fn create_private_file(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
+}
+
+#[derive(Debug)]
+struct LogConnectErrors;
+
+impl r2d2::HandleError<connection::ConnectError> for LogConnectErrors {
+    fn handle_error(&self, error: connection::ConnectError) {
+        tracing::warn!(%error, "cannot connect to the database");
+    }
+}

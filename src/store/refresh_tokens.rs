@@ -1,0 +1,77 @@
+//! The table `refresh_tokens`: the history of rotations, for people to read. It never decides anything.
+
+use diesel::prelude::*;
+
+use super::connection::AnyConnection;
+use super::error::impossible_row;
+use super::schema::refresh_tokens;
+use crate::domain::client::Client;
+use crate::domain::session::{Generation, Session, SessionId};
+use crate::domain::timestamp::Timestamp;
+
+/// How many generations are kept at each end of a session's history.
+const KEPT: i64 = 200;
+
+/// One refresh token that was made.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// Which of the session's tokens.
+    pub generation: Generation,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// For whom.
+    pub created_ip: Option<String>,
+    /// For which agent.
+    pub user_agent: Option<String>,
+    /// When it would have expired unused.
+    pub expires_at: Timestamp,
+}
+
+/// Notes that the session's current generation was made. In a long session the middle of the history is dropped.
+pub fn record(connection: &mut AnyConnection, session: &Session, client: &Client) -> QueryResult<()> {
+    let generation = i64::from(session.generation.get());
+    diesel::insert_into(refresh_tokens::table)
+        .values((
+            refresh_tokens::session_id.eq(session.id.as_bytes().as_slice()),
+            refresh_tokens::generation.eq(generation),
+            refresh_tokens::created_at.eq(session.rotated_at.as_micros()),
+            refresh_tokens::created_ip.eq(client.address()),
+            refresh_tokens::user_agent.eq(client.user_agent()),
+            refresh_tokens::expires_at.eq(session.idle_expires_at.as_micros()),
+        ))
+        .execute(connection)?;
+    let middle = generation - KEPT;
+    if middle > KEPT {
+        diesel::delete(refresh_tokens::table.find((session.id.as_bytes().as_slice(), middle))).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// The history of a session, oldest first.
+pub fn of_session(connection: &mut AnyConnection, session: SessionId) -> QueryResult<Vec<Issued>> {
+    let rows: Vec<(i64, i64, Option<String>, Option<String>, i64)> = refresh_tokens::table
+        .filter(refresh_tokens::session_id.eq(session.as_bytes().as_slice()))
+        .order(refresh_tokens::generation)
+        .select((
+            refresh_tokens::generation,
+            refresh_tokens::created_at,
+            refresh_tokens::created_ip,
+            refresh_tokens::user_agent,
+            refresh_tokens::expires_at,
+        ))
+        .load(connection)?;
+    rows.into_iter()
+        .map(|(generation, created_at, created_ip, user_agent, expires_at)| {
+            Ok(Issued {
+                generation: u32::try_from(generation)
+                    .ok()
+                    .and_then(Generation::new)
+                    .ok_or_else(|| impossible_row("refresh_tokens", session, "generation out of range"))?,
+                created_at: Timestamp::from_micros(created_at),
+                created_ip,
+                user_agent,
+                expires_at: Timestamp::from_micros(expires_at),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! The tables, one description for both backends. Only `store` may name them.
+//!
+//! `BigInt` times are microseconds since 1970-01-01T00:00:00Z.
+#![expect(missing_docs, reason = "the migrations describe the columns")]
+
+diesel::table! {
+    meta (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    counters (name) {
+        name -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        username -> Text,
+        username_key -> Text,
+        email -> Text,
+        email_key -> Text,
+        role -> Text,
+        password_hash -> Text,
+        security_version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        password_changed_at -> BigInt,
+        last_login_at -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Binary,
+        user_id -> BigInt,
+        nonce_digest -> Binary,
+        generation -> BigInt,
+        created_at -> BigInt,
+        created_ip -> Nullable<Text>,
+        rotated_at -> BigInt,
+        rotated_ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        idle_expires_at -> BigInt,
+        expires_at -> BigInt,
+        window_started_at -> BigInt,
+        window_generation -> BigInt,
+        ended_at -> Nullable<BigInt>,
+        ended_ip -> Nullable<Text>,
+        ended_by -> Nullable<BigInt>,
+        end_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (session_id, generation) {
+        session_id -> Binary,
+        generation -> BigInt,
+        created_at -> BigInt,
+        created_ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        algorithm -> Text,
+        public_jwk -> Text,
+        sealed_private_key -> Binary,
+        sealed_with -> Text,
+        created_at -> BigInt,
+        superseded_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    setup_links (token_digest) {
+        token_digest -> Binary,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_events (id) {
+        id -> BigInt,
+        occurred_at -> BigInt,
+        kind -> Text,
+        severity -> Text,
+        actor_user_id -> Nullable<BigInt>,
+        subject_user_id -> Nullable<BigInt>,
+        session_id -> Nullable<Binary>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        detail -> Text,
+    }
+}
+
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::allow_tables_to_appear_in_same_query!(sessions, users, refresh_tokens);

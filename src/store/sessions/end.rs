@@ -1,0 +1,98 @@
+//! Ending sessions: always conditional on their not having ended, so that the first end stands.
+
+use diesel::prelude::*;
+
+use crate::domain::client::Client;
+use crate::domain::session::{EndReason, SessionId};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::store::connection::AnyConnection;
+use crate::store::schema::sessions;
+
+/// How and by whom a session is ended.
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: EndReason,
+    /// Which user or admin did it, if one did.
+    pub by: Option<UserId>,
+    /// From where.
+    pub client: &'a Client,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = sessions)]
+struct Ended {
+    ended_at: i64,
+    ended_ip: Option<String>,
+    ended_by: Option<i64>,
+    end_reason: &'static str,
+}
+
+impl End<'_> {
+    fn changes(&self) -> Ended {
+        Ended {
+            ended_at: self.at.as_micros(),
+            ended_ip: self.client.address(),
+            ended_by: self.by.map(UserId::get),
+            end_reason: self.reason.as_str(),
+        }
+    }
+}
+
+/// Ends one session; `false` when it had ended before or does not exist.
+pub fn end(connection: &mut AnyConnection, id: SessionId, end: &End<'_>) -> QueryResult<bool> {
+    let open = sessions::table.find(id.as_bytes().as_slice()).filter(sessions::ended_at.is_null());
+    Ok(diesel::update(open).set(end.changes()).execute(connection)? == 1)
+}
+
+/// Ends the session of a genuine token, for which the token's nonce must be the session's.
+pub fn end_with_nonce(
+    connection: &mut AnyConnection,
+    id: SessionId,
+    nonce_digest: &[u8; 32],
+    end: &End<'_>,
+) -> QueryResult<bool> {
+    let open = sessions::table
+        .find(id.as_bytes().as_slice())
+        .filter(sessions::nonce_digest.eq(nonce_digest.as_slice()))
+        .filter(sessions::ended_at.is_null());
+    Ok(diesel::update(open).set(end.changes()).execute(connection)? == 1)
+}
+
+/// Ends every session of a user; says how many had not ended before.
+pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> QueryResult<usize> {
+    let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(sessions::ended_at.is_null());
+    diesel::update(open).set(end.changes()).execute(connection)
+}
+
+/// Ends every session there is; says how many had not ended before.
+pub fn end_every(connection: &mut AnyConnection, end: &End<'_>) -> QueryResult<usize> {
+    diesel::update(sessions::table.filter(sessions::ended_at.is_null())).set(end.changes()).execute(connection)
+}
+
+/// Ends the least recently used of a user's live sessions until at most `keep` are left.
+pub fn end_least_recently_used(
+    connection: &mut AnyConnection,
+    user: UserId,
+    keep: u32,
+    end: &End<'_>,
+) -> QueryResult<()> {
+    let surplus: Vec<Vec<u8>> = sessions::table
+        .filter(sessions::user_id.eq(user.get()))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::idle_expires_at.gt(end.at.as_micros()))
+        .filter(sessions::expires_at.gt(end.at.as_micros()))
+        .order((sessions::rotated_at.desc(), sessions::id.desc()))
+        .limit(i64::MAX)
+        .offset(i64::from(keep))
+        .select(sessions::id)
+        .load(connection)?;
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    let open = sessions::table.filter(sessions::id.eq_any(surplus)).filter(sessions::ended_at.is_null());
+    diesel::update(open).set(end.changes()).execute(connection).map(|_| ())
+}

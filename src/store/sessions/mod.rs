@@ -1,0 +1,159 @@
+//! The table `sessions`: one row is the whole truth about a session and its refresh tokens.
+
+mod end;
+mod rotate;
+
+pub use end::{End, end, end_all, end_every, end_least_recently_used, end_with_nonce};
+pub use rotate::{Spend, rotate};
+
+use diesel::prelude::*;
+
+use super::connection::AnyConnection;
+use super::error::impossible_row;
+use super::schema::sessions;
+use super::users;
+use crate::domain::client::Client;
+use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionState};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::{User, UserId};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct SessionRow {
+    id: Vec<u8>,
+    user_id: i64,
+    nonce_digest: Vec<u8>,
+    generation: i64,
+    created_at: i64,
+    created_ip: Option<String>,
+    rotated_at: i64,
+    rotated_ip: Option<String>,
+    user_agent: Option<String>,
+    idle_expires_at: i64,
+    expires_at: i64,
+    window_started_at: i64,
+    window_generation: i64,
+    ended_at: Option<i64>,
+    ended_by: Option<i64>,
+    end_reason: Option<String>,
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = diesel::result::Error;
+
+    fn try_from(row: SessionRow) -> QueryResult<Self> {
+        let id = <[u8; 16]>::try_from(row.id.as_slice())
+            .map(SessionId::from_bytes)
+            .map_err(|_| impossible_row("sessions", format!("{:02x?}", row.id), "the id is not 16 bytes"))?;
+        let generation = |number: i64| {
+            u32::try_from(number)
+                .ok()
+                .and_then(Generation::new)
+                .ok_or_else(|| impossible_row("sessions", id, "generation out of range"))
+        };
+        let state = match (row.ended_at, row.end_reason.as_deref().map(EndReason::parse)) {
+            (None, None) => SessionState::Open,
+            (Some(at), Some(Some(reason))) => SessionState::Ended { at: Timestamp::from_micros(at), reason },
+            _ => return Err(impossible_row("sessions", id, "half ended, or for an unknown reason")),
+        };
+        Ok(Self {
+            id,
+            user_id: UserId::new(row.user_id)
+                .ok_or_else(|| impossible_row("sessions", id, "the user id is not positive"))?,
+            nonce_digest: row
+                .nonce_digest
+                .try_into()
+                .map_err(|_| impossible_row("sessions", id, "the nonce digest is not 32 bytes"))?,
+            generation: generation(row.generation)?,
+            created_at: Timestamp::from_micros(row.created_at),
+            created_ip: row.created_ip,
+            rotated_at: Timestamp::from_micros(row.rotated_at),
+            rotated_ip: row.rotated_ip,
+            user_agent: row.user_agent,
+            idle_expires_at: Timestamp::from_micros(row.idle_expires_at),
+            expires_at: Timestamp::from_micros(row.expires_at),
+            window_started_at: Timestamp::from_micros(row.window_started_at),
+            window_generation: generation(row.window_generation)?,
+            state,
+            ended_by: row.ended_by.and_then(UserId::new),
+        })
+    }
+}
+
+/// Inserts a session that begins now.
+pub fn insert(connection: &mut AnyConnection, session: &Session, client: &Client) -> QueryResult<()> {
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::id.eq(session.id.as_bytes().as_slice()),
+            sessions::user_id.eq(session.user_id.get()),
+            sessions::nonce_digest.eq(session.nonce_digest.as_slice()),
+            sessions::generation.eq(i64::from(session.generation.get())),
+            sessions::created_at.eq(session.created_at.as_micros()),
+            sessions::created_ip.eq(client.address()),
+            sessions::rotated_at.eq(session.rotated_at.as_micros()),
+            sessions::rotated_ip.eq(client.address()),
+            sessions::user_agent.eq(client.user_agent()),
+            sessions::idle_expires_at.eq(session.idle_expires_at.as_micros()),
+            sessions::expires_at.eq(session.expires_at.as_micros()),
+            sessions::window_started_at.eq(session.window_started_at.as_micros()),
+            sessions::window_generation.eq(i64::from(session.window_generation.get())),
+        ))
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// The session with this id.
+pub fn find(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<Session>> {
+    sessions::table
+        .find(id.as_bytes().as_slice())
+        .select(SessionRow::as_select())
+        .first(connection)
+        .optional()?
+        .map(Session::try_from)
+        .transpose()
+}
+
+/// The session with this id and the user it belongs to.
+pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Session, User)>> {
+    let row: Option<(SessionRow, users::UserRow)> = sessions::table
+        .inner_join(super::schema::users::table)
+        .filter(sessions::id.eq(id.as_bytes().as_slice()))
+        .select((SessionRow::as_select(), users::UserRow::as_select()))
+        .first(connection)
+        .optional()?;
+    row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+}
+
+/// Which sessions a list holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SessionFilter {
+    /// Only this user's.
+    pub user_id: Option<UserId>,
+    /// Only those that are live at this time; `None` is all, the ended and expired too.
+    pub live_at: Option<Timestamp>,
+}
+
+/// Up to `limit` sessions, the newest first; `before` is the last one of the page before.
+pub fn list(
+    connection: &mut AnyConnection,
+    filter: SessionFilter,
+    before: Option<SessionId>,
+    limit: i64,
+) -> QueryResult<Vec<Session>> {
+    // Session ids begin with the time of their making (RFC 9562 §5.7), so their order is the order of creation.
+    let mut query =
+        sessions::table.select(SessionRow::as_select()).order(sessions::id.desc()).limit(limit).into_boxed();
+    if let Some(user) = filter.user_id {
+        query = query.filter(sessions::user_id.eq(user.get()));
+    }
+    if let Some(now) = filter.live_at {
+        query = query
+            .filter(sessions::ended_at.is_null())
+            .filter(sessions::idle_expires_at.gt(now.as_micros()))
+            .filter(sessions::expires_at.gt(now.as_micros()));
+    }
+    if let Some(before) = before {
+        query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
+    }
+    query.load(connection)?.into_iter().map(Session::try_from).collect()
+}

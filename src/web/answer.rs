@@ -1,0 +1,164 @@
+//! What every answer gets on its way out: a request id, security headers, a problem's body; and the access log.
+//!
+//! A panic in a handler becomes a 500 of that one request.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::problem::{Code, Problem};
+use super::state::State;
+use crate::auth::entropy;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of the request, in the answer's `x-request-id` and in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId(pub Uuid);
+
+/// The outermost middleware.
+pub async fn finish<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = entropy::uuid().unwrap_or_default();
+    request.extensions_mut().insert(RequestId(id));
+    let id = id.to_string();
+    let began = Instant::now();
+    let state = request.app_data::<actix_web::web::Data<State>>().cloned();
+    let method = request.method().clone();
+    let path: String = request.path().chars().take(200).collect();
+
+    let (result, route) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(response)) => {
+            let route = response.request().match_pattern();
+            (Ok(with_problem_body(response, &id)), route)
+        }
+        Ok(Err(error)) => (Err(render_error(&error, &id)), None),
+        Err(_) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id)), None),
+    };
+    let https = state.as_ref().is_some_and(|state| state.public_url.is_https());
+    let (status, result) = match result {
+        Ok(mut response) => {
+            add_headers(response.headers_mut(), &id, https);
+            (response.status(), Ok(response))
+        }
+        Err(mut response) => {
+            add_headers(response.headers_mut(), &id, https);
+            (response.status(), Err(InternalError::from_response("", response).into()))
+        }
+    };
+    let elapsed = began.elapsed();
+    if let Some(state) = state {
+        state.metrics.count(&method, route.as_deref(), status, elapsed);
+    }
+    // Without the query: it may hold what somebody typed. Debug escapes what a client put into the path.
+    tracing::info!(
+        target: "relatch::access",
+        method = method.as_str(),
+        path = ?path,
+        status = status.as_u16(),
+        ms = elapsed.as_millis(),
+        request_id = id,
+        "request"
+    );
+    result
+}
+
+/// Writes the body of an error, whether a handler or the framework made it.
+fn with_problem_body<B: MessageBody + 'static>(response: ServiceResponse<B>, id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response.map_into_boxed_body();
+    }
+    let problem = response.response().extensions().get::<Problem>().cloned();
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status));
+    let mut rendered = log_and_render(&problem, id);
+    for allow in response.headers().get_all(header::ALLOW) {
+        rendered.headers_mut().append(header::ALLOW, allow.clone());
+    }
+    response.into_response(rendered)
+}
+
+fn render_error(error: &Error, id: &str) -> HttpResponse {
+    let draft = error.error_response();
+    let problem = draft.extensions().get::<Problem>().cloned();
+    log_and_render(&problem.unwrap_or_else(|| Problem::of_status(draft.status())), id)
+}
+
+fn log_and_render(problem: &Problem, id: &str) -> HttpResponse {
+    match problem.code() {
+        Code::InternalError => {
+            tracing::error!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request failed");
+        }
+        Code::ServiceUnavailable => {
+            tracing::warn!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request was put off");
+        }
+        _ => {}
+    }
+    problem.render(id)
+}
+
+/// Answers are for programs: no browser may run, frame, sniff, cache or leak them (ASVS 5.0 §3.4).
+fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    let defaults = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in defaults {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if https {
+        let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, two_years);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, test, web};
+
+    use super::*;
+
+    async fn explode() -> HttpResponse {
+        panic!("hunter2")
+    }
+
+    #[actix_web::test]
+    async fn q7_a_panic_is_the_500_of_one_request_and_tells_nothing() {
+        let app = App::new().wrap(from_fn(finish)).route("/explode", web::get().to(explode));
+        let app = test::init_service(app).await;
+        for _ in 0..3 {
+            let request = test::TestRequest::get().uri("/explode").to_request();
+            let error = test::try_call_service(&app, request).await.unwrap_err();
+            let response = error.error_response();
+            assert_eq!(response.status(), 500);
+            assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+            assert!(response.headers().contains_key(X_REQUEST_ID));
+            let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["code"], "internal_error");
+            assert!(!body.to_string().contains("hunter2"));
+        }
+        let request = test::TestRequest::get().uri("/nowhere").to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), 404);
+    }
+}

@@ -1,0 +1,64 @@
+//! `/api/users/profile`, `/password` and `/me/*`: what users see and change of their own.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use serde::Deserialize;
+
+use super::wire::{self, SessionJson, UserJson};
+use crate::auth::sessions::live_sessions_of;
+use crate::auth::{change_password, end_session};
+use crate::web::bearer::AuthenticatedUser;
+use crate::web::client::ClientOf;
+use crate::web::json::{Json, object_body};
+use crate::web::problem::Problem;
+use crate::web::state::State;
+
+/// The password as it is and as it is to be.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordChange {
+    current_password: String,
+    new_password: String,
+}
+
+object_body!(PasswordChange);
+
+/// `GET` and `POST /api/users/profile`
+pub async fn show_profile(AuthenticatedUser(principal): AuthenticatedUser) -> HttpResponse {
+    HttpResponse::Ok().json(UserJson::from(&principal.user))
+}
+
+/// `POST /api/users/password`
+pub async fn change_password(
+    state: Data<State>,
+    AuthenticatedUser(principal): AuthenticatedUser,
+    ClientOf(client): ClientOf,
+    Json(body): Json<PasswordChange>,
+) -> Result<HttpResponse, Problem> {
+    let (current, new) = (&body.current_password, &body.new_password);
+    let pair = change_password::change_password(&state.auth, &principal.user, current, new, &client).await?;
+    Ok(wire::pair(&pair))
+}
+
+/// `GET /api/users/me/sessions`
+pub async fn list_own_sessions(
+    state: Data<State>,
+    AuthenticatedUser(principal): AuthenticatedUser,
+) -> Result<HttpResponse, Problem> {
+    let sessions = live_sessions_of(&state.auth, principal.user.id).await?;
+    let now = state.auth.now();
+    let to_json = |session| SessionJson::new(session, now, principal.session_id);
+    Ok(HttpResponse::Ok().json(sessions.iter().map(to_json).collect::<Vec<_>>()))
+}
+
+/// `DELETE /api/users/me/sessions/{sid}`
+pub async fn end_own_session(
+    state: Data<State>,
+    AuthenticatedUser(principal): AuthenticatedUser,
+    ClientOf(client): ClientOf,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = wire::session_id(&path)?;
+    end_session::end_own_session(&state.auth, &principal.user, id, &client).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

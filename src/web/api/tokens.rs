@@ -1,0 +1,93 @@
+//! `/api/auth/*`: signing in, refreshing, revoking and signing out.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Deserialize;
+
+use super::wire;
+use crate::auth::end_session::{logout, logout_all};
+use crate::auth::login::login;
+use crate::auth::refresh::refresh;
+use crate::auth::revoke_token;
+use crate::web::bearer::AuthenticatedUser;
+use crate::web::client::ClientOf;
+use crate::web::json::{self, Json, JsonBody, object_body};
+use crate::web::problem::Problem;
+use crate::web::state::State;
+
+/// A username or an e-mail address, and the password.
+#[derive(Deserialize)]
+pub struct Credentials {
+    username: String,
+    password: String,
+}
+
+/// A refresh token: as a JSON string, or as the member `refreshToken` of an object.
+pub struct RefreshToken(String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RefreshTokenObject {
+    refresh_token: String,
+}
+
+object_body!(Credentials);
+
+impl JsonBody for RefreshToken {
+    fn parse(body: &[u8]) -> Result<Self, Problem> {
+        match json::first_byte(body) {
+            Some(b'"') => json::value(body).map(Self),
+            _ => json::object(body).map(|object: RefreshTokenObject| Self(object.refresh_token)),
+        }
+    }
+}
+
+/// `POST /api/auth/login`
+pub async fn create_session(
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    Json(body): Json<Credentials>,
+) -> Result<HttpResponse, Problem> {
+    let pair = login(&state.auth, &body.username, &body.password, &client).await?;
+    Ok(wire::pair(&pair))
+}
+
+/// `POST /api/auth/refresh-token`
+pub async fn refresh_session(
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    Json(token): Json<RefreshToken>,
+) -> Result<HttpResponse, Problem> {
+    let pair = refresh(&state.auth, &token.0, &client).await?;
+    Ok(wire::pair(&pair))
+}
+
+/// `POST /api/auth/revoke-token`
+pub async fn revoke_token(
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    Json(token): Json<RefreshToken>,
+) -> Result<HttpResponse, Problem> {
+    revoke_token::revoke_token(&state.auth, &token.0, &client).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /api/auth/logout`
+pub async fn end_current_session(
+    state: Data<State>,
+    AuthenticatedUser(principal): AuthenticatedUser,
+    ClientOf(client): ClientOf,
+) -> Result<HttpResponse, Problem> {
+    logout(&state.auth, &principal, &client).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /api/auth/logout-all`
+pub async fn end_own_sessions(
+    state: Data<State>,
+    AuthenticatedUser(principal): AuthenticatedUser,
+    ClientOf(client): ClientOf,
+) -> Result<HttpResponse, Problem> {
+    logout_all(&state.auth, &principal, &client).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,73 @@
+//! Everything that says actix. Handlers are thin: they take a request apart, call one verb and write its answer.
+//!
+//! Who may do what stands in a handler's signature: [`bearer::AuthenticatedUser`], [`bearer::AdminUser`] or neither.
+
+pub mod answer;
+pub mod api;
+pub mod bearer;
+pub mod client;
+pub mod health;
+pub mod json;
+pub mod metrics;
+pub mod problem;
+pub mod query;
+pub mod state;
+
+use actix_web::guard::{self, Guard};
+use actix_web::web::{ServiceConfig, delete, patch, post, resource, scope};
+use actix_web::{Route, web};
+
+use api::{account, sessions, tokens, users};
+
+/// The whole route table.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            scope("/api")
+                .service(resource("/auth/login").route(post().to(tokens::create_session)))
+                .service(resource("/auth/refresh-token").route(post().to(tokens::refresh_session)))
+                .service(resource("/auth/revoke-token").route(post().to(tokens::revoke_token)))
+                .service(resource("/auth/logout").route(post().to(tokens::end_current_session)))
+                .service(resource("/auth/logout-all").route(post().to(tokens::end_own_sessions)))
+                .service(resource("/users/register").route(post().to(users::create_user)))
+                .service(
+                    resource("/users/profile")
+                        .route(get().to(account::show_profile))
+                        .route(post().to(account::show_profile)),
+                )
+                .service(resource("/users/password").route(post().to(account::change_password)))
+                .service(resource("/users/me/sessions").route(get().to(account::list_own_sessions)))
+                .service(resource("/users/me/sessions/{sid}").route(delete().to(account::end_own_session)))
+                .service(resource("/users").route(get().to(users::list_users)))
+                .service(
+                    resource("/users/{id}")
+                        .route(get().to(users::show_user))
+                        .route(patch().to(users::update_user))
+                        .route(delete().to(users::delete_user)),
+                )
+                .service(
+                    resource("/users/{id}/sessions")
+                        .route(get().to(sessions::list_sessions_of_user))
+                        .route(delete().to(sessions::end_sessions_of_user)),
+                )
+                .service(resource("/sessions").route(get().to(sessions::list_sessions)))
+                .service(
+                    resource("/sessions/{sid}")
+                        .route(get().to(sessions::show_session))
+                        .route(delete().to(sessions::end_session)),
+                ),
+        )
+        .service(resource("/problems/{code}").route(get().to(problem::show_problem)))
+        .service(resource("/health/live").route(get().to(health::show_liveness)))
+        .service(resource("/health/ready").route(get().to(health::show_readiness)));
+}
+
+/// The routes of the metrics listener.
+pub fn metrics_routes(config: &mut ServiceConfig) {
+    config.service(resource("/metrics").route(get().to(metrics::show_metrics)));
+}
+
+/// GET, and HEAD with the same answer less its body (RFC 9110 §9.3.2).
+fn get() -> Route {
+    web::route().guard(guard::fn_guard(|context| guard::Get().check(context) || guard::Head().check(context)))
+}

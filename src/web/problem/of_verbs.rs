@@ -1,0 +1,143 @@
+//! From what a verb refused to what the client is told: the one place where errors become answers.
+
+use super::{Code, FieldProblem, Problem};
+use crate::auth::authenticate::AuthenticateError;
+use crate::auth::change_password::ChangePasswordError;
+use crate::auth::end_session::EndError;
+use crate::auth::failure::Failure;
+use crate::auth::login::LoginError;
+use crate::auth::readiness::NotReady;
+use crate::auth::refresh::{RefreshError, Refusal};
+use crate::auth::register::{RegisterError, Unacceptable};
+use crate::auth::update_user::UpdateError;
+use crate::auth::users::ListError;
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::failure(&failure, failure.is_passing())
+    }
+}
+
+impl From<AuthenticateError> for Problem {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Invalid => Self::new(Code::InvalidToken),
+            AuthenticateError::Expired => Self::with_detail(
+                Code::InvalidToken,
+                "The access token has expired. Get a new one with the refresh token.",
+            ),
+            AuthenticateError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::new(Code::InvalidCredentials),
+            LoginError::Password(error) => {
+                Self::fields(Code::ValidationFailed, vec![FieldProblem::member("password", error)])
+            }
+            LoginError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Refused(Refusal::Invalid) => Self::new(Code::RefreshTokenInvalid),
+            RefreshError::Refused(Refusal::Expired) => Self::new(Code::RefreshTokenExpired),
+            RefreshError::Refused(Refusal::Reused) => Self::new(Code::RefreshTokenReused),
+            RefreshError::Refused(Refusal::SessionRevoked) => Self::new(Code::SessionRevoked),
+            RefreshError::Refused(Refusal::AccountDisabled) => Self::new(Code::AccountDisabled),
+            RefreshError::Refused(Refusal::TooFrequent { retry_after }) => {
+                Self::retry_after(Code::TooManyRefreshes, retry_after)
+            }
+            RefreshError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        let members = |list: Vec<(&str, Option<String>)>| {
+            list.into_iter().filter_map(|(name, wrong)| wrong.map(|wrong| FieldProblem::member(name, wrong))).collect()
+        };
+        match error {
+            RegisterError::Invalid(Unacceptable { username, email, password }) => Self::fields(
+                Code::ValidationFailed,
+                members(vec![
+                    ("username", username.map(|error| error.to_string())),
+                    ("email", email.map(|error| error.to_string())),
+                    ("password", password.map(|error| error.to_string())),
+                ]),
+            ),
+            RegisterError::Taken(taken) => Self::fields(
+                Code::AlreadyTaken,
+                members(vec![
+                    ("username", taken.username.then(|| "is taken".to_owned())),
+                    ("email", taken.email.then(|| "is taken".to_owned())),
+                ]),
+            ),
+            RegisterError::Closed => Self::new(Code::RegistrationClosed),
+            RegisterError::RoleNotPermitted => Self::new(Code::RoleNotPermitted),
+            RegisterError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::WrongPassword => Self::new(Code::WrongPassword),
+            ChangePasswordError::Unacceptable(error) => {
+                Self::fields(Code::ValidationFailed, vec![FieldProblem::member("newPassword", error)])
+            }
+            ChangePasswordError::AccountChanged => Self::new(Code::AccountChanged),
+            ChangePasswordError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UpdateError> for Problem {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::NotFound => Self::new(Code::NotFound),
+            UpdateError::Email(error) => {
+                Self::fields(Code::ValidationFailed, vec![FieldProblem::member("email", error)])
+            }
+            UpdateError::EmailTaken => {
+                Self::fields(Code::AlreadyTaken, vec![FieldProblem::member("email", "is taken")])
+            }
+            UpdateError::LastAdmin => Self::new(Code::LastAdmin),
+            UpdateError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<EndError> for Problem {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::NotFound => Self::new(Code::NotFound),
+            EndError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::BadCursor(error) => {
+                Self::fields(Code::ValidationFailed, vec![FieldProblem::parameter("cursor", format!("is {error}"))])
+            }
+            ListError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<NotReady> for Problem {
+    fn from(error: NotReady) -> Self {
+        Self::failure(error, true)
+    }
+}
