@@ -1,0 +1,180 @@
+//! The built binary, as an operator runs it: in an empty folder, with nothing in its environment but what is given.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Answer, Database, SECRET_KEY};
+
+/// A folder to run commands in, and perhaps a server that runs there.
+pub struct Binary {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+    _database: Option<Arc<Database>>,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Binary {
+    /// With the defaults of a first run, on the database under test. On SQLite nothing at all is configured.
+    pub fn first_run() -> Self {
+        let database = Database::create();
+        let binary = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None };
+        if database.is_postgres() {
+            return Self { _database: Some(Arc::new(database)), ..binary };
+        }
+        binary
+    }
+
+    /// On a database that others use too.
+    pub fn on(database: Arc<Database>) -> Self {
+        let variables =
+            vec![("DATABASE_URL".to_owned(), database.url()), ("SECRET_KEY".to_owned(), SECRET_KEY.to_owned())];
+        Self { folder: tempfile::tempdir().unwrap(), variables, _database: Some(database) }.fast()
+    }
+
+    /// On a database of its own.
+    pub fn new() -> Self {
+        Self::on(Arc::new(Database::create()))
+    }
+
+    /// The same without hashing for long.
+    fn fast(self) -> Self {
+        self.set("INSECURE_DEVELOPMENT", "on").set("BCRYPT_COST", "4")
+    }
+
+    /// With a variable set; an empty value takes it away.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        if !value.is_empty() {
+            self.variables.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relatch"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with_input(arguments, "")
+    }
+
+    /// Runs a command to its end, with this on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that does not read its input has ended before this is written, which is no fault.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts the server on a free port, and waits until it says where it serves.
+    pub fn serve(&self) -> Served {
+        let mut child = self
+            .command(&[])
+            .env("LISTEN_ADDR", "127.0.0.1:0")
+            .env("PUBLIC_URL", "http://127.0.0.1:8080")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        // Somebody must read the log, or the server stalls when the pipe is full.
+        let log = std::thread::spawn(move || {
+            let mut log = Vec::new();
+            let _ = stderr.read_to_end(&mut log);
+            String::from_utf8_lossy(&log).into_owned()
+        });
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Some((_, base)) = line.trim().split_once(" serves on ") else {
+            let _ = child.kill();
+            panic!("the server did not start: {line:?}, {}", log.join().unwrap());
+        };
+        Served { base: base.to_owned(), child, stdout, log: Some(log), client: super::http_client() }
+    }
+}
+
+/// A server that runs as a process of its own. It is killed when dropped.
+pub struct Served {
+    pub base: String,
+    pub stdout: BufReader<std::process::ChildStdout>,
+    child: Child,
+    log: Option<std::thread::JoinHandle<String>>,
+    client: reqwest::Client,
+}
+
+impl Served {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.client.post(format!("{}{path}", self.base)).json(body).send().await.unwrap()).await
+    }
+
+    pub async fn post_as(&self, token: &str, path: &str) -> Answer {
+        Answer::of(self.client.post(format!("{}{path}", self.base)).bearer_auth(token).send().await.unwrap()).await
+    }
+
+    pub async fn get_as(&self, token: &str, path: &str) -> Answer {
+        Answer::of(self.client.get(format!("{}{path}", self.base)).bearer_auth(token).send().await.unwrap()).await
+    }
+
+    /// Kills the process as a crash would, and gives its log.
+    pub fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.log.take().unwrap().join().unwrap()
+    }
+
+    /// Asks the process to end as a service manager would, and gives its exit code and log.
+    pub fn terminate(mut self) -> (Option<i32>, String) {
+        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+        let status = self.child.wait().unwrap();
+        (status.code(), self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

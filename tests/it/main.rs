@@ -1,0 +1,8 @@
+//! The one integration test binary: everything through HTTP, a database of its own for each test.
+//!
+//! Without `TEST_DATABASE_URL` the tests run on SQLite, with it on that Postgres server. `scripts/test` runs both.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+mod harness;
+mod smoke;
