@@ -130,10 +130,9 @@ fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::Quer
         Verdict::AccountDisabled => Refusal::AccountDisabled,
         Verdict::Expired => Refusal::Expired,
         Verdict::TooFrequent { retry_after } => Refusal::TooFrequent { retry_after },
-        Verdict::Reused => {
-            end(connection, &session, presented, EndReason::Reuse)?;
-            Refusal::Reused
-        }
+        Verdict::Reused if end(connection, &session, presented, EndReason::Reuse)? => Refusal::Reused,
+        // Somebody who came at the same time found it first.
+        Verdict::Reused => Refusal::SessionRevoked,
         Verdict::FromTheFuture => {
             end(connection, &session, presented, EndReason::StoreRolledBack)?;
             Refusal::SessionRevoked
@@ -151,18 +150,19 @@ fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::Quer
     Ok(Outcome::Refused(refusal))
 }
 
+/// Ends the session, unless that was done before; says which.
 fn end(
     connection: &mut AnyConnection,
     session: &Session,
     presented: &Presented,
     reason: EndReason,
-) -> diesel::QueryResult<()> {
+) -> diesel::QueryResult<bool> {
     let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };
     let ended = sessions::end(connection, session.id, &end)?;
     let kind = match reason {
         EndReason::Reuse => audit_events::Kind::ReuseDetected,
         EndReason::StoreRolledBack => audit_events::Kind::StoreRolledBack,
-        _ => return Ok(()),
+        _ => return Ok(ended),
     };
     // Whoever ends the session writes the event, so that there is exactly one.
     if ended {
@@ -190,5 +190,5 @@ fn end(
             "a refresh token was presented that cannot be in honest hands; its session was ended"
         );
     }
-    Ok(())
+    Ok(ended)
 }

@@ -14,6 +14,8 @@ use crate::secret::Secret;
 pub use any::AnyConnection;
 
 mod any {
+    #![expect(clippy::disallowed_methods, reason = "the derive implements the trait; only this module calls it")]
+
     use diesel::{PgConnection, SqliteConnection};
 
     /// A connection to either database. Queries are written once against it.

@@ -12,6 +12,16 @@ use crate::domain::timestamp::Timestamp;
 /// How many generations are kept at each end of a session's history.
 const KEPT: i64 = 200;
 
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = refresh_tokens)]
+struct HistoryRow {
+    generation: i64,
+    created_at: i64,
+    created_ip: Option<String>,
+    user_agent: Option<String>,
+    expires_at: i64,
+}
+
 /// One refresh token that was made.
 #[derive(Clone, Debug)]
 pub struct Issued {
@@ -49,28 +59,22 @@ pub fn record(connection: &mut AnyConnection, session: &Session, client: &Client
 
 /// The history of a session, oldest first.
 pub fn of_session(connection: &mut AnyConnection, session: SessionId) -> QueryResult<Vec<Issued>> {
-    let rows: Vec<(i64, i64, Option<String>, Option<String>, i64)> = refresh_tokens::table
+    let rows: Vec<HistoryRow> = refresh_tokens::table
         .filter(refresh_tokens::session_id.eq(session.as_bytes().as_slice()))
         .order(refresh_tokens::generation)
-        .select((
-            refresh_tokens::generation,
-            refresh_tokens::created_at,
-            refresh_tokens::created_ip,
-            refresh_tokens::user_agent,
-            refresh_tokens::expires_at,
-        ))
+        .select(HistoryRow::as_select())
         .load(connection)?;
     rows.into_iter()
-        .map(|(generation, created_at, created_ip, user_agent, expires_at)| {
+        .map(|row| {
             Ok(Issued {
-                generation: u32::try_from(generation)
+                generation: u32::try_from(row.generation)
                     .ok()
                     .and_then(Generation::new)
                     .ok_or_else(|| impossible_row("refresh_tokens", session, "generation out of range"))?,
-                created_at: Timestamp::from_micros(created_at),
-                created_ip,
-                user_agent,
-                expires_at: Timestamp::from_micros(expires_at),
+                created_at: Timestamp::from_micros(row.created_at),
+                created_ip: row.created_ip,
+                user_agent: row.user_agent,
+                expires_at: Timestamp::from_micros(row.expires_at),
             })
         })
         .collect()

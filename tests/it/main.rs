@@ -5,4 +5,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod harness;
+mod machine;
+mod races;
+mod refresh;
 mod smoke;

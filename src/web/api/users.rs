@@ -95,7 +95,7 @@ pub async fn list_users(
         ("role", parameters.role.as_deref()),
         ("status", parameters.status.as_deref()),
     ];
-    wire::page(&state, &page, "/api/users", &kept, limit, |user| UserJson::from(user))
+    wire::page(&state, &page, "/api/users", &kept, limit, UserJson::from)
 }
 
 /// `GET /api/users/{id}`

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use relatch::store::Store;
 use tempfile::TempDir;
 
@@ -53,4 +53,37 @@ fn create_on(server: &str) -> String {
     connection.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
     let (base, _) = server.rsplit_once('/').expect("a URL with a database");
     format!("{base}/{name}")
+}
+
+/// Runs SQL beside the server, as a fault would change the store.
+pub async fn execute(database: &Database, sql: &str) {
+    let sql = sql.to_owned();
+    database.store().write(move |connection| connection.batch_execute(&sql)).await.expect("the SQL runs");
+}
+
+/// Everything in the database as text: every byte of the SQLite files, or every row of every Postgres table.
+pub async fn dump(database: &Database) -> String {
+    match database {
+        Database::Sqlite(folder) => {
+            let files = std::fs::read_dir(folder.path()).unwrap();
+            let bytes: Vec<u8> = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        Database::Postgres(_) => {
+            let mut text = String::new();
+            for table in ["meta", "counters", "users", "sessions", "refresh_tokens", "signing_keys", "audit_events"] {
+                let sql = format!("SELECT coalesce(string_agg(t::text, '\n'), '') AS rows FROM {table} t");
+                let rows: Vec<Rows> =
+                    database.store().read(move |connection| diesel::sql_query(sql).load(connection)).await.unwrap();
+                text.extend(rows.into_iter().map(|rows| rows.rows));
+            }
+            text
+        }
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Rows {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    rows: String,
 }
