@@ -30,14 +30,13 @@ pub mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::QueryResult;
-
 use crate::clock::Clock;
 use crate::config::Registration;
 use crate::domain::rotation::RotationRules;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::keyring::Keyring;
+use crate::store::QueryResult;
 use crate::store::Store;
 use crate::store::connection::AnyConnection;
 use access_tokens::AccessTokens;

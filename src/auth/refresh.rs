@@ -12,8 +12,9 @@ use crate::domain::session::{EndReason, Generation, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
+use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, impossible_row};
 use crate::store::{audit_events, sessions, users};
 
 /// Why there is no new pair.
@@ -109,14 +110,15 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
 
 /// The conditional update comes first: it alone decides who spends the token. Only when it changes nothing is the
 /// session read, to find out why.
-fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::QueryResult<Outcome> {
+fn decide(connection: &mut AnyConnection, presented: &Presented) -> QueryResult<Outcome> {
     let spend = sessions::Spend {
         session_id: presented.session_id,
         generation: presented.generation,
         nonce_digest: &presented.nonce_digest,
     };
     if let Some(session) = sessions::rotate(connection, spend, &presented.rules, &presented.client, presented.now)? {
-        let user = users::find(connection, session.user_id)?.ok_or(diesel::NotFound)?;
+        let user = users::find(connection, session.user_id)?
+            .ok_or_else(|| impossible_row("sessions", session.id, "its user is missing"))?;
         return Ok(Outcome::Rotated(session, user));
     }
     let found = sessions::find_with_user(connection, presented.session_id)?;
@@ -143,8 +145,7 @@ fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::Quer
         }
         // The update and the rule are two writings of one condition; when they differ, nothing may be given out.
         Verdict::Rotate => {
-            tracing::error!(session = %session.id, "a token that should have been spent was not");
-            return Err(diesel::result::Error::RollbackTransaction);
+            return Err(impossible_row("sessions", session.id, "its current token could not be spent"));
         }
     };
     Ok(Outcome::Refused(refusal))
@@ -156,7 +157,7 @@ fn end(
     session: &Session,
     presented: &Presented,
     reason: EndReason,
-) -> diesel::QueryResult<bool> {
+) -> QueryResult<bool> {
     let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };
     let ended = sessions::end(connection, session.id, &end)?;
     let kind = match reason {

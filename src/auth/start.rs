@@ -140,13 +140,9 @@ async fn remember_identity(config: &Config, keyring: &Keyring, store: &Store) ->
     let identity = store
         .write(move |connection| {
             dialect::lock(connection, Lock::Setup)?;
-            let mut known = |fact, ours: &str| match meta::get(connection, fact)? {
-                Some(known) => Ok::<_, diesel::result::Error>(known),
-                None => meta::set(connection, fact, ours).map(|()| ours.to_owned()),
-            };
             Ok(Identity {
-                fingerprint: known(Fact::SecretFingerprint, &fingerprint)?,
-                issuer: known(Fact::Issuer, &issuer)?,
+                fingerprint: meta::get_or_set(connection, Fact::SecretFingerprint, &fingerprint)?,
+                issuer: meta::get_or_set(connection, Fact::Issuer, &issuer)?,
             })
         })
         .await

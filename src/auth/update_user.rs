@@ -8,6 +8,7 @@ use crate::domain::role::Role;
 use crate::domain::session::EndReason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId, UserStatus};
+use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
@@ -136,11 +137,11 @@ pub async fn restore_user(auth: &Auth, id: UserId) -> Result<User, UpdateError> 
 
 /// Changes of accounts by others than their owners come one after the other, so that two admins cannot each demote the
 /// other on the strength of the other's being there.
-fn find_for_change(connection: &mut AnyConnection, id: UserId) -> diesel::QueryResult<Option<User>> {
+fn find_for_change(connection: &mut AnyConnection, id: UserId) -> QueryResult<Option<User>> {
     dialect::lock(connection, Lock::Admins)?;
     Ok(users::find(connection, id)?.filter(|user| !matches!(user.status, UserStatus::Deleted { .. })))
 }
 
-fn is_last_admin(connection: &mut AnyConnection, user: &User) -> diesel::QueryResult<bool> {
+fn is_last_admin(connection: &mut AnyConnection, user: &User) -> QueryResult<bool> {
     Ok(user.role == Role::Admin && user.is_active() && users::count_active_admins(connection)? <= 1)
 }

@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use diesel::QueryResult;
 use diesel::connection::TransactionManager;
 use diesel::prelude::*;
 use tokio::sync::{Semaphore, oneshot};

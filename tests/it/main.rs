@@ -4,8 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod architecture;
+mod command_line;
+mod first_run;
 mod harness;
 mod machine;
+mod migrations;
 mod races;
 mod refresh;
-mod smoke;
+mod tour;

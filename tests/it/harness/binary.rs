@@ -26,14 +26,9 @@ pub struct Output {
 }
 
 impl Binary {
-    /// With the defaults of a first run, on the database under test. On SQLite nothing at all is configured.
-    pub fn first_run() -> Self {
-        let database = Database::create();
-        let binary = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None };
-        if database.is_postgres() {
-            return Self { _database: Some(Arc::new(database)), ..binary };
-        }
-        binary
+    /// With nothing configured at all: on an SQLite file that is not there yet.
+    pub fn unconfigured() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None }
     }
 
     /// On a database that others use too.
@@ -62,6 +57,11 @@ impl Binary {
         self
     }
 
+    /// What is in its environment.
+    pub fn variables(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.variables.iter().map(|(name, value)| (name, value))
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -73,7 +73,7 @@ impl Binary {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relatch"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(self.variables());
         command
     }
 

@@ -45,6 +45,30 @@ fn server() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()
 }
 
+/// The file with the certificate of the Postgres server that the tests run on.
+#[expect(clippy::disallowed_methods, reason = "tests are configured by two variables")]
+pub fn postgres_ca() -> Option<String> {
+    std::env::var("TEST_POSTGRES_CA").ok()
+}
+
+/// Whether a store opened with this URL speaks TLS.
+pub async fn tls_connections(url: &str) -> bool {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Bool)]
+        ssl: bool,
+    }
+    let url = relatch::config::DatabaseUrl::Postgres(relatch::secret::Secret::new(url.to_owned()));
+    let store = Store::open(&url).expect("the store opens");
+    let row: Row = store
+        .read(|connection| {
+            diesel::sql_query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").get_result(connection)
+        })
+        .await
+        .unwrap();
+    row.ssl
+}
+
 #[expect(clippy::disallowed_methods, reason = "a database is made by a plain connection")]
 fn create_on(server: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(1);

@@ -20,8 +20,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 pub use answer::Answer;
-pub use binary::Binary;
-pub use database::{Database, dump, execute};
+pub use binary::{Binary, Served};
+pub use database::{Database, dump, execute, postgres_ca, tls_connections};
 pub use person::Person;
 pub use raw::raw;
 
