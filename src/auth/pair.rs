@@ -92,7 +92,7 @@ impl NewSession {
     /// The caller holds the user's row.
     pub(super) fn begin(&self, connection: &mut AnyConnection) -> QueryResult<()> {
         sessions::insert(connection, &self.session, &self.client)?;
-        history::record(connection, &self.session, &self.client)?;
+        history::begin(connection, &self.session, &self.client)?;
         let end = sessions::End {
             at: self.session.created_at,
             reason: EndReason::TooManySessions,

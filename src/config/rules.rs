@@ -213,7 +213,7 @@ fn jwt(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>, lives: Option<&L
 fn rate_limits(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> Option<bool> {
     let limits = reader.required("RATE_LIMITS", parse::on_off)?;
     if !limits && public_url.is_some_and(|url| !url.is_loopback()) {
-        reader.warn("RATE_LIMITS is off: passwords can be guessed as fast as they are hashed");
+        reader.warn("RATE_LIMITS is off: sessions can be refreshed as often as the server manages");
     }
     Some(limits)
 }

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::refresh_tokens;
+use super::sessions::SessionRow;
 use crate::domain::client::Client;
 use crate::domain::session::{Generation, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
@@ -37,24 +38,44 @@ pub struct Issued {
     pub expires_at: Timestamp,
 }
 
-/// Notes that the session's current generation was made. In a long session the middle of the history is dropped.
-pub fn record(connection: &mut AnyConnection, session: &Session, client: &Client) -> QueryResult<()> {
-    let generation = i64::from(session.generation.get());
+/// Notes that a session began.
+pub fn begin(connection: &mut AnyConnection, session: &Session, client: &Client) -> QueryResult<()> {
     diesel::insert_into(refresh_tokens::table)
         .values((
             refresh_tokens::session_id.eq(session.id.as_bytes().as_slice()),
-            refresh_tokens::generation.eq(generation),
+            refresh_tokens::generation.eq(i64::from(session.generation.get())),
             refresh_tokens::created_at.eq(session.rotated_at.as_micros()),
             refresh_tokens::created_ip.eq(client.address()),
             refresh_tokens::user_agent.eq(client.user_agent()),
             refresh_tokens::expires_at.eq(session.idle_expires_at.as_micros()),
         ))
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Notes that the session's current generation was made, and drops the one that is folded away by it.
+pub(super) fn note(connection: &mut AnyConnection, session: &SessionRow, folded: i64) -> QueryResult<()> {
+    diesel::insert_into(refresh_tokens::table)
+        .values((
+            refresh_tokens::session_id.eq(&session.id),
+            refresh_tokens::generation.eq(session.generation),
+            refresh_tokens::created_at.eq(session.rotated_at),
+            refresh_tokens::created_ip.eq(&session.rotated_ip),
+            refresh_tokens::user_agent.eq(&session.user_agent),
+            refresh_tokens::expires_at.eq(session.idle_expires_at),
+        ))
         .execute(connection)?;
-    let middle = generation - KEPT;
-    if middle > KEPT {
-        diesel::delete(refresh_tokens::table.find((session.id.as_bytes().as_slice(), middle))).execute(connection)?;
+    if folded > 0 {
+        diesel::delete(refresh_tokens::table.find((&session.id, folded))).execute(connection)?;
     }
     Ok(())
+}
+
+/// Which generation leaves the history when `generation` enters it, so that of a long session the first and the last
+/// 200 stay; 0 is none.
+pub(super) const fn folded_by(generation: i64) -> i64 {
+    let middle = generation - KEPT;
+    if middle > KEPT { middle } else { 0 }
 }
 
 /// The history of a session, oldest first.

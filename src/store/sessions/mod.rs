@@ -4,6 +4,7 @@ mod end;
 mod rotate;
 
 pub use end::{End, end, end_all, end_every, end_least_recently_used, end_with_nonce};
+pub(super) use rotate::{Changes, rotate_step_by_step};
 pub use rotate::{Spend, rotate};
 
 use diesel::prelude::*;
@@ -19,23 +20,65 @@ use crate::domain::user::{User, UserId};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
-struct SessionRow {
-    id: Vec<u8>,
-    user_id: i64,
+pub(super) struct SessionRow {
+    pub(super) id: Vec<u8>,
+    pub(super) user_id: i64,
     nonce_digest: Vec<u8>,
-    generation: i64,
+    pub(super) generation: i64,
     created_at: i64,
     created_ip: Option<String>,
-    rotated_at: i64,
-    rotated_ip: Option<String>,
-    user_agent: Option<String>,
-    idle_expires_at: i64,
+    pub(super) rotated_at: i64,
+    pub(super) rotated_ip: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) idle_expires_at: i64,
     expires_at: i64,
     window_started_at: i64,
     window_generation: i64,
     ended_at: Option<i64>,
     ended_by: Option<i64>,
     end_reason: Option<String>,
+}
+
+/// The columns of a [`SessionRow`].
+type Columns = (
+    sessions::id,
+    sessions::user_id,
+    sessions::nonce_digest,
+    sessions::generation,
+    sessions::created_at,
+    sessions::created_ip,
+    sessions::rotated_at,
+    sessions::rotated_ip,
+    sessions::user_agent,
+    sessions::idle_expires_at,
+    sessions::expires_at,
+    sessions::window_started_at,
+    sessions::window_generation,
+    sessions::ended_at,
+    sessions::ended_by,
+    sessions::end_reason,
+);
+
+impl SessionRow {
+    /// For `RETURNING`, which `as_select` cannot be used for on two databases.
+    const COLUMNS: Columns = (
+        sessions::id,
+        sessions::user_id,
+        sessions::nonce_digest,
+        sessions::generation,
+        sessions::created_at,
+        sessions::created_ip,
+        sessions::rotated_at,
+        sessions::rotated_ip,
+        sessions::user_agent,
+        sessions::idle_expires_at,
+        sessions::expires_at,
+        sessions::window_started_at,
+        sessions::window_generation,
+        sessions::ended_at,
+        sessions::ended_by,
+        sessions::end_reason,
+    );
 }
 
 impl TryFrom<SessionRow> for Session {
