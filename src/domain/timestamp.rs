@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn is_written_as_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_micros(0).to_string(), "1970-01-01T00:00:00Z");
-        assert_eq!(Timestamp::from_micros(1_795_531_200_250_000).to_string(), "2026-11-24T16:00:00.25Z");
+        assert_eq!(Timestamp::from_micros(1_795_536_000_250_000).to_string(), "2026-11-24T16:00:00.25Z");
     }
 
     #[test]
