@@ -10,8 +10,10 @@ pub mod cursor;
 pub mod end_session;
 pub mod entropy;
 pub mod failure;
+pub mod follow;
 pub mod import_user;
 pub mod login;
+mod memory;
 pub mod pair;
 pub mod passwords;
 pub mod readiness;
@@ -38,9 +40,11 @@ use crate::domain::user::{User, UserId};
 use crate::keyring::Keyring;
 use crate::store::QueryResult;
 use crate::store::Store;
+use crate::store::changes::Position;
 use crate::store::connection::AnyConnection;
 use access_tokens::AccessTokens;
 use failure::Failure;
+use memory::Memory;
 use passwords::Passwords;
 use signing_keys::KeySource;
 
@@ -53,6 +57,9 @@ pub struct Auth {
     passwords: Passwords,
     policy: Policy,
     key_source: KeySource,
+    memory: Memory,
+    /// How far the changes in the store have been read.
+    position: tokio::sync::Mutex<Option<Position>>,
 }
 
 /// The configured limits that verbs go by.
@@ -99,6 +106,19 @@ impl Auth {
         job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, Failure> {
         self.store.write(job).await.map_err(Failure::Store)
+    }
+
+    /// A write that ends sessions or changes a user: this instance has forgotten what it remembered of them when this
+    /// returns. A change that is committed stays so even when that cannot be read back; then nothing is trusted.
+    async fn write_change<T: Send + 'static>(
+        &self,
+        job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let written = self.write(job).await;
+        if let Err(failure) = follow::catch_up(self).await {
+            tracing::warn!(%failure, "a change was not read back");
+        }
+        written
     }
 }
 

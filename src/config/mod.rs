@@ -33,6 +33,10 @@ use crate::secret::Secret;
 pub struct Config {
     /// Where the data is.
     pub database_url: DatabaseUrl,
+    /// How many connections to the database are held at most, 1 to 500.
+    pub database_connections: u32,
+    /// How long a request waits for one of them, 1 to 30 seconds.
+    pub database_wait: Duration,
     /// Where the server listens.
     pub listen_addr: SocketAddr,
     /// What users see.

@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
 /// The configuration, unless something is wrong; every variable is looked at first.
 pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let database_url = reader.required("DATABASE_URL", parse::database_url);
+    let database_connections = reader.number("DATABASE_CONNECTIONS", 1..=500, "connections");
+    let database_wait = reader.number("DATABASE_WAIT_SECONDS", 1..=30, "seconds");
     let listen_addr = reader.required("LISTEN_ADDR", parse::socket_address);
     let public_url = public_url(reader, listen_addr);
     let insecure_development = insecure_development(reader, public_url.as_ref());
@@ -41,6 +43,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let lives = lives?;
     Some(Config {
         database_url: database_url?,
+        database_connections: database_connections?,
+        database_wait: Duration::from_secs(database_wait?.into()),
         listen_addr: listen_addr?,
         public_url: public_url?,
         secret_key: secret_key?,

@@ -66,6 +66,8 @@ fn everything_has_the_default_of_the_table() {
 fn every_variable_is_read_and_shown() {
     let values: Pairs<'_> = &[
         ("DATABASE_URL", "sqlite:///var/lib/relatch/r.db"),
+        ("DATABASE_CONNECTIONS", "8"),
+        ("DATABASE_WAIT_SECONDS", "5"),
         ("LISTEN_ADDR", "[::]:9000"),
         ("PUBLIC_URL", "https://auth.example.com"),
         ("SECRET_KEY_FILE", "/run/secrets/key"),

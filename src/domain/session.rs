@@ -1,6 +1,7 @@
 //! A session: one sign-in and everything that was refreshed from it.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -163,11 +164,11 @@ pub struct Session {
     /// When the user signed in.
     pub created_at: Timestamp,
     /// From where.
-    pub created_ip: Option<String>,
+    pub created_ip: Option<IpAddr>,
     /// When the current generation was made: the last use of the session.
     pub rotated_at: Timestamp,
     /// From where.
-    pub rotated_ip: Option<String>,
+    pub rotated_ip: Option<IpAddr>,
     /// The agent that was used last.
     pub user_agent: Option<String>,
     /// When it expires unless it is refreshed before.

@@ -3,7 +3,9 @@
 //! Queries are free functions over `&mut AnyConnection` in a module per table; the caller owns the transaction. No
 //! HTTP here, no hashing, no token: a job must be short, since on SQLite all writes queue behind it.
 
+mod address;
 pub mod audit_events;
+pub mod changes;
 pub mod connection;
 pub mod dialect;
 pub mod error;
@@ -34,10 +36,15 @@ use writer::{Write, Writer};
 
 type Manager = <AnyConnection as Connection>::TransactionManager;
 
-/// Connections that readers share, and on Postgres writers too.
-const POOL: u32 = 16;
-/// How long a request waits for a connection before it is refused.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How much of the database an instance takes, and how long it waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections that readers share, and on Postgres writers too.
+    pub connections: u32,
+    /// How long a request waits for one of them before it is refused.
+    pub patience: Duration,
+}
+
 /// How often a transaction is run again that Postgres gave up in favour of another.
 const ATTEMPTS: u32 = 10;
 
@@ -46,6 +53,7 @@ const ATTEMPTS: u32 = 10;
 pub struct Store {
     pool: r2d2::Pool<Connector>,
     permits: Arc<Semaphore>,
+    patience: Duration,
     writes: Writes,
 }
 
@@ -60,7 +68,7 @@ enum Writes {
 impl Store {
     /// Opens the database and brings its schema up to date. An SQLite file is created if missing, readable by its
     /// owner alone. Blocks: call it before serving.
-    pub fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+    pub fn open(url: &DatabaseUrl, limits: Limits) -> Result<Self, StoreError> {
         if let DatabaseUrl::Sqlite(path) = url {
             create_private_file(path)
                 .map_err(|error| StoreError::Unreachable(format!("{}: {error}", path.display())))?;
@@ -72,10 +80,10 @@ impl Store {
             migrations::apply(connection)
         })?;
         let pool = r2d2::Pool::builder()
-            .max_size(POOL)
+            .max_size(limits.connections.max(1))
             .min_idle(Some(1))
             .test_on_check_out(false)
-            .connection_timeout(PATIENCE)
+            .connection_timeout(limits.patience)
             .error_handler(Box::new(LogConnectErrors))
             .build_unchecked(Connector::new(url, Access::Read));
         let writes = match url {
@@ -84,7 +92,8 @@ impl Store {
                 Writes::Queued(Writer::start(writer).map_err(|error| StoreError::Unreachable(error.to_string()))?)
             }
         };
-        Ok(Self { pool, permits: Arc::new(Semaphore::new(POOL as usize)), writes })
+        let permits = Arc::new(Semaphore::new(usize::try_from(limits.connections.max(1)).unwrap_or(1)));
+        Ok(Self { pool, permits, patience: limits.patience, writes })
     }
 
     /// Runs `job` on a connection of the pool, off the async threads. Each statement sees what was committed before it.
@@ -156,7 +165,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned())
+        let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| StoreError::Busy("all connections are in use"))?
             .map_err(|_| StoreError::Busy("the store is closing"))?;
@@ -164,7 +173,12 @@ impl Store {
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let mut connection = pool.get().map_err(|error| StoreError::Unreachable(error.to_string()))?;
-            guarded(|| work(&mut connection))
+            let result = guarded(|| work(&mut connection.inner));
+            connection.lost = matches!(
+                result,
+                Err(StoreError::Unreachable(_) | StoreError::OutcomeUnknown(_) | StoreError::Panicked)
+            );
+            result
         })
         .await
         .map_err(|_| StoreError::Panicked)?

@@ -1,5 +1,7 @@
 //! The role guard: a handler that takes [`AuthenticatedUser`] or [`AdminUser`] runs for nobody else.
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
@@ -12,13 +14,13 @@ use crate::auth::authenticate::{Principal, authenticate};
 use crate::domain::role::Role;
 
 /// Somebody with a valid access token.
-pub struct AuthenticatedUser(pub Principal);
+pub struct AuthenticatedUser(pub Arc<Principal>);
 
 /// An admin with a valid access token. The store decides who is one, not the token's claim.
-pub struct AdminUser(pub Principal);
+pub struct AdminUser(pub Arc<Principal>);
 
 /// Anybody; a token that is there must be valid all the same.
-pub struct AnyUser(pub Option<Principal>);
+pub struct AnyUser(pub Option<Arc<Principal>>);
 
 type Extracted<T> = LocalBoxFuture<'static, Result<T, Problem>>;
 
@@ -68,7 +70,7 @@ impl FromRequest for AnyUser {
     }
 }
 
-async fn principal(request: &HttpRequest) -> Result<Principal, Problem> {
+async fn principal(request: &HttpRequest) -> Result<Arc<Principal>, Problem> {
     let token = bearer_token(request)?;
     let state = State::of(request)?;
     Ok(authenticate(&state.auth, &token).await?)

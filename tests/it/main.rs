@@ -12,4 +12,5 @@ mod machine;
 mod migrations;
 mod races;
 mod refresh;
+mod revocation;
 mod tour;
