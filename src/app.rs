@@ -11,6 +11,7 @@ use actix_web::{HttpServer, web};
 
 use crate::auth::Auth;
 use crate::auth::follow::follow;
+use crate::auth::maintenance::keep_pruning;
 use crate::auth::start::{StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -47,6 +48,12 @@ impl App {
     /// The verbs.
     pub fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    /// Deletes old rows every now and then, for as long as this app lives.
+    pub fn keep_house(&self) {
+        let weak = Arc::downgrade(&self.0.clone().into_inner());
+        tokio::spawn(keep_pruning(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
     }
 
     /// Serves the API on a listener. SIGTERM lets requests under way finish.

@@ -68,17 +68,6 @@ pub async fn end_sessions_of_user(
     .ok_or(EndError::NotFound)
 }
 
-/// Ends every session there is, and says how many there were; for operators.
-pub async fn end_every_session(auth: &Auth) -> Result<usize, Failure> {
-    let now = auth.now();
-    auth.write_change(move |connection| {
-        let client = Client::default();
-        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: None, client: &client };
-        sessions::end_every(connection, &end)
-    })
-    .await
-}
-
 async fn end(
     auth: &Auth,
     id: SessionId,

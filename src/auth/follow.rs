@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::Auth;
 use super::failure::Failure;
-use crate::store::changes::{self, Position};
+use super::{Auth, signing_keys};
+use crate::store::changes::{self, Change, Position};
 
 /// How often the changes of others are read. Half a second of a slow read still leaves them known within one.
 const EVERY: Duration = Duration::from_millis(250);
@@ -16,25 +16,33 @@ const EVERY: Duration = Duration::from_millis(250);
 /// When the store cannot be read. Nothing that is remembered is trusted until it can.
 pub(super) async fn catch_up(auth: &Auth) -> Result<(), Failure> {
     let mut position = auth.position.lock().await;
-    let read = match *position {
-        Some(since) => auth.read(move |connection| changes::since(connection, since)).await,
-        // What was read before may be older than the end of the changes.
-        None => auth.read(|connection| Ok((Vec::new(), changes::end(connection)?))).await.inspect(|_| {
-            auth.memory.distrust();
-        }),
-    };
-    match read {
+    let read = read(auth, *position).await;
+    match &read {
         Ok((changes, end)) => {
-            auth.memory.follow(&changes);
-            *position = Some(end);
-            Ok(())
+            auth.memory.follow(changes);
+            *position = Some(*end);
         }
-        Err(failure) => {
+        Err(_) => {
             auth.memory.distrust();
-            *position = None::<Position>;
-            Err(failure)
+            *position = None;
         }
     }
+    read.map(|_| ())
+}
+
+async fn read(auth: &Auth, position: Option<Position>) -> Result<(Vec<Change>, Position), Failure> {
+    let Some(since) = position else {
+        let end = auth.read(changes::end).await?;
+        // What was read before may be older than the end of the changes.
+        auth.memory.distrust();
+        return Ok((Vec::new(), end));
+    };
+    let (changes, end) = auth.read(move |connection| changes::since(connection, since)).await?;
+    if changes.contains(&Change::Everybody) {
+        // Signing keys may have been replaced, too.
+        signing_keys::reload_now(auth).await?;
+    }
+    Ok((changes, end))
 }
 
 /// Reads what is new for as long as `auth` gives the verbs to work with.

@@ -5,14 +5,18 @@
 
 pub mod access_tokens;
 pub mod authenticate;
+pub mod backup;
+pub mod bulk_revocation;
 pub mod change_password;
 pub mod cursor;
+pub mod end_everything;
 pub mod end_session;
 pub mod entropy;
 pub mod failure;
 pub mod follow;
 pub mod import_user;
 pub mod login;
+pub mod maintenance;
 mod memory;
 pub mod pair;
 pub mod passwords;
@@ -75,6 +79,8 @@ pub struct Policy {
     pub password_min_length: usize,
     /// Who may register.
     pub registration: Registration,
+    /// How long ended sessions and old rotations are kept for people to see.
+    pub history_life: Duration,
 }
 
 /// On whose authority something is done.
@@ -92,6 +98,11 @@ impl Auth {
     /// The time now, as the service goes by it.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Closes the store; returns when its files are closed.
+    pub fn close(self) {
+        self.store.close();
     }
 
     async fn read<T: Send + 'static>(

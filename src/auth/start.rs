@@ -94,6 +94,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Auth, Start
             max_sessions_per_user: config.max_sessions_per_user,
             password_min_length: config.password_min_length,
             registration: config.registration,
+            history_life: config.history_life,
         },
         store,
         clock,

@@ -51,6 +51,10 @@ pub struct Config {
     pub refresh_idle_life: Duration,
     /// How long a session lives at most, 1 to 3650 days, and never less than the idle life.
     pub session_max_life: Duration,
+    /// How long ended sessions and old rotations are kept, 1 to 3650 days.
+    pub history_life: Duration,
+    /// Whether this instance deletes old rows.
+    pub maintenance: bool,
     /// How long a repeated rotation gets the same successor, 0 to 300 seconds.
     pub refresh_grace: Duration,
     /// The base-2 logarithm of bcrypt's rounds, 10 to 16; from 4 in insecure development.

@@ -98,6 +98,8 @@ fn effective(name: &str, config: &Config) -> Option<String> {
         "JWT_TOKEN_EXPIRATION_MINUTES" => (config.jwt.access_token_life.as_secs() / 60).to_string(),
         "JWT_REFRESH_TOKEN_EXPIRATION_DAYS" => days(config.refresh_idle_life),
         "SESSION_MAX_DAYS" => days(config.session_max_life),
+        "HISTORY_DAYS" => days(config.history_life),
+        "MAINTENANCE" => on_off(config.maintenance),
         "REFRESH_GRACE_SECONDS" => config.refresh_grace.as_secs().to_string(),
         "BCRYPT_COST" => config.bcrypt_cost.to_string(),
         "PASSWORD_MIN_LENGTH" => config.password_min_length.to_string(),

@@ -30,6 +30,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let lives = lives(reader, insecure);
     let jwt = jwt(reader, public_url.as_ref(), lives.as_ref());
     let refresh_grace = reader.number("REFRESH_GRACE_SECONDS", 0..=300, "seconds");
+    let history_days = reader.number("HISTORY_DAYS", 1..=3_650, "days");
+    let maintenance = reader.required("MAINTENANCE", parse::on_off);
     let bcrypt_cost =
         reader.number("BCRYPT_COST", if insecure { 4..=16 } else { 10..=16 }, "each step doubles the time");
     let password_min_length = reader.number("PASSWORD_MIN_LENGTH", 8..=64, "characters");
@@ -52,6 +54,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         jwt: jwt?,
         refresh_idle_life: lives.idle,
         session_max_life: lives.session,
+        history_life: Duration::from_hours(24 * u64::from(history_days?)),
+        maintenance: maintenance?,
         refresh_grace: Duration::from_secs(refresh_grace?.into()),
         bcrypt_cost: bcrypt_cost?,
         password_min_length: usize::try_from(password_min_length?).ok()?,

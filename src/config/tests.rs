@@ -80,6 +80,8 @@ fn every_variable_is_read_and_shown() {
         ("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", "14"),
         ("SESSION_MAX_DAYS", "30"),
         ("REFRESH_GRACE_SECONDS", "0"),
+        ("HISTORY_DAYS", "60"),
+        ("MAINTENANCE", "off"),
         ("BCRYPT_COST", "13"),
         ("PASSWORD_MIN_LENGTH", "15"),
         ("MAX_SESSIONS_PER_USER", "5"),

@@ -46,6 +46,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", "7", "idle life of a session, 1 to 365 days"),
     variable("SESSION_MAX_DAYS", "90", "absolute life of a session, 1 to 3650 days"),
     variable("REFRESH_GRACE_SECONDS", "30", "how long a retried refresh gets the same answer, 0 to 300 seconds"),
+    variable("HISTORY_DAYS", "30", "how long ended sessions and old rotations are kept, 1 to 3650 days"),
+    variable("MAINTENANCE", "on", "off leaves the deletion of old rows to other instances"),
     variable("BCRYPT_COST", "12", "work factor of password hashes, 10 to 16"),
     variable("PASSWORD_MIN_LENGTH", "8", "characters of a password, at least 8 to 64"),
     variable("MAX_SESSIONS_PER_USER", "100", "live sessions of a user, 1 to 10000; the least recently used ends"),

@@ -90,6 +90,8 @@ pub enum EndReason {
     Reuse,
     /// A token newer than the store was presented: the store went back in time.
     StoreRolledBack,
+    /// The store was replaced by an older copy of itself.
+    StoreRestored,
     /// The user had too many live sessions and this was the least recently used.
     TooManySessions,
     /// It reached the last generation.
@@ -97,7 +99,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Logout,
         Self::LogoutAll,
         Self::EndedByUser,
@@ -108,6 +110,7 @@ impl EndReason {
         Self::AccountDeleted,
         Self::Reuse,
         Self::StoreRolledBack,
+        Self::StoreRestored,
         Self::TooManySessions,
         Self::GenerationsUsedUp,
     ];
@@ -125,6 +128,7 @@ impl EndReason {
             Self::AccountDeleted => "account_deleted",
             Self::Reuse => "reuse",
             Self::StoreRolledBack => "store_rolled_back",
+            Self::StoreRestored => "store_restored",
             Self::TooManySessions => "too_many_sessions",
             Self::GenerationsUsedUp => "generations_used_up",
         }

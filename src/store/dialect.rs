@@ -138,6 +138,14 @@ impl QueryFragment<Pg> for RotateAtOnce<'_> {
     }
 }
 
+/// The function that finds a text within another, letter by letter. `LIKE` ignores case on SQLite alone.
+pub(super) const fn position_function(connection: &AnyConnection) -> &'static str {
+    match connection {
+        AnyConnection::Postgres(_) => "strpos",
+        AnyConnection::Sqlite(_) => "instr",
+    }
+}
+
 /// How far the changes have been read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Position {

@@ -9,8 +9,11 @@ pub mod changes;
 pub mod connection;
 pub mod dialect;
 pub mod error;
+pub mod files;
+pub mod leases;
 pub mod meta;
 mod migrations;
+pub mod pruning;
 pub mod refresh_tokens;
 pub mod schema;
 pub mod sessions;
@@ -55,6 +58,7 @@ pub struct Store {
     permits: Arc<Semaphore>,
     patience: Duration,
     writes: Writes,
+    in_use: Option<Arc<files::InUse>>,
 }
 
 #[derive(Clone)]
@@ -69,10 +73,14 @@ impl Store {
     /// Opens the database and brings its schema up to date. An SQLite file is created if missing, readable by its
     /// owner alone. Blocks: call it before serving.
     pub fn open(url: &DatabaseUrl, limits: Limits) -> Result<Self, StoreError> {
-        if let DatabaseUrl::Sqlite(path) = url {
-            create_private_file(path)
-                .map_err(|error| StoreError::Unreachable(format!("{}: {error}", path.display())))?;
-        }
+        let in_use = match url {
+            DatabaseUrl::Postgres(_) => None,
+            DatabaseUrl::Sqlite(path) => {
+                let unreachable = |error: &dyn std::fmt::Display| StoreError::Unreachable(error.to_string());
+                files::create_private(path).map_err(|error| unreachable(&format!("{}: {error}", path.display())))?;
+                Some(Arc::new(files::use_store(path).map_err(|error| unreachable(&error))?))
+            }
+        };
         let writer = Connector::new(url, Access::Write);
         let mut connection = writer.open().map_err(|error| StoreError::Unreachable(error.to_string()))?;
         in_transaction(&mut connection, &mut |connection| {
@@ -93,7 +101,7 @@ impl Store {
             }
         };
         let permits = Arc::new(Semaphore::new(usize::try_from(limits.connections.max(1)).unwrap_or(1)));
-        Ok(Self { pool, permits, patience: limits.patience, writes })
+        Ok(Self { pool, permits, patience: limits.patience, writes, in_use })
     }
 
     /// Runs `job` on a connection of the pool, off the async threads. Each statement sees what was committed before it.
@@ -149,6 +157,16 @@ impl Store {
             Ok(ours.since(theirs).max(theirs.since(ours)))
         })
         .await
+    }
+
+    /// Closes this door and, when it is the last one, waits until the files are closed.
+    pub fn close(self) {
+        let Self { pool, writes, in_use, .. } = self;
+        drop(pool);
+        if let Writes::Queued(writer) = writes {
+            writer.close();
+        }
+        drop(in_use);
     }
 
     /// Takes the schema back and applies it again: nothing is left. For tests of the migrations.
@@ -227,14 +245,6 @@ fn attempt_transaction<T>(
 /// One job's panic is that job's failure.
 fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
-}
-
-fn create_private_file(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
 }
 
 #[derive(Debug)]

@@ -181,6 +181,14 @@ pub fn insert(connection: &mut AnyConnection, new: &NewUser) -> QueryResult<User
     })
 }
 
+/// Leaves out the next `count` numbers.
+pub fn skip_ids(connection: &mut AnyConnection, count: i64) -> QueryResult<()> {
+    diesel::update(counters::table.find("user_id"))
+        .set(counters::value.eq(counters::value + count))
+        .execute(connection)
+        .map(|_| ())
+}
+
 /// Notes a sign-in, if the user is still active and what they may do is still what it was when the password was
 /// verified. The row stays locked until the transaction ends. `rehashed` replaces the stored password by a stronger
 /// form of the same one.

@@ -5,10 +5,13 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod architecture;
+mod backup;
+mod bulk;
 mod command_line;
 mod first_run;
 mod harness;
 mod machine;
+mod maintenance;
 mod migrations;
 mod races;
 mod refresh;

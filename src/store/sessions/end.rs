@@ -25,7 +25,7 @@ pub struct End<'a> {
 
 #[derive(AsChangeset)]
 #[diesel(table_name = sessions)]
-struct Ended {
+pub(super) struct Ended {
     ended_at: i64,
     ended_ip: Option<Vec<u8>>,
     ended_by: Option<i64>,
@@ -33,7 +33,7 @@ struct Ended {
 }
 
 impl End<'_> {
-    fn changes(&self) -> Ended {
+    pub(super) fn changes(&self) -> Ended {
         Ended {
             ended_at: self.at.as_micros(),
             ended_ip: self.client.address().map(address::to_bytes),
@@ -80,14 +80,6 @@ pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> Q
     let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(sessions::ended_at.is_null());
     let ended = diesel::update(open).set(end.changes()).execute(connection)?;
     changes::note(connection, Some(user), end.at)?;
-    Ok(ended)
-}
-
-/// Ends every session there is; says how many had not ended before.
-pub fn end_every(connection: &mut AnyConnection, end: &End<'_>) -> QueryResult<usize> {
-    let open = sessions::table.filter(sessions::ended_at.is_null());
-    let ended = diesel::update(open).set(end.changes()).execute(connection)?;
-    changes::note(connection, None, end.at)?;
     Ok(ended)
 }
 

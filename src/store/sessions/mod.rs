@@ -1,9 +1,11 @@
 //! The table `sessions`: one row is the whole truth about a session and its refresh tokens.
 
+mod bulk;
 mod end;
 mod rotate;
 
-pub use end::{End, end, end_all, end_every, end_least_recently_used, end_with_nonce};
+pub use bulk::{BulkFilter, count, end_batch};
+pub use end::{End, end, end_all, end_least_recently_used, end_with_nonce};
 pub(super) use rotate::{Changes, rotate_step_by_step};
 pub use rotate::{Spend, rotate};
 
