@@ -167,6 +167,13 @@ pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryRes
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
 }
 
+/// From where a session was ended, when that was a request. Only its picture shows it, so that it is not read with
+/// every session.
+pub fn ended_ip(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<String>> {
+    let ip = sessions::table.find(id.as_bytes().as_slice()).select(sessions::ended_ip).first(connection).optional()?;
+    Ok(ip.flatten())
+}
+
 /// Which sessions a list holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SessionFilter {
