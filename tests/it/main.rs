@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod account_sessions;
+mod accounts;
 mod architecture;
 mod command_line;
 mod first_run;
