@@ -6,7 +6,10 @@
 
 mod account_sessions;
 mod accounts;
+mod answers;
 mod architecture;
+mod authority;
+mod authorization;
 mod command_line;
 mod first_run;
 mod harness;
