@@ -48,7 +48,7 @@ async fn every_part_of_a_filter_ends_what_it_matches_and_nothing_else() {
             4 => (json!({ "ip": "198.51.101.7" }), [false, true, false]),
             5 => (json!({ "userAgent": "0 100%" }), [false, true, false]),
             6 => (json!({ "userAgent": "gamma" }), [false, false, false]),
-            7 => (json!({ "lastUsedBefore": ago(59) }), [true, true, false]),
+            7 => (json!({ "lastUsedBefore": ago(59), "role": "User" }), [true, true, false]),
             8 => (json!({ "createdBefore": ago(61), "role": "User" }), [true, false, false]),
             _ => (json!({ "ip": "198.51.100.0/23", "userAgent": "Alpha", "role": 1 }), [true, false, false]),
         };

@@ -9,6 +9,8 @@ pub use end::{End, end, end_all, end_least_recently_used, end_with_nonce};
 pub(super) use rotate::{Changes, rotate_step_by_step};
 pub use rotate::{Spend, rotate};
 
+use std::net::IpAddr;
+
 use diesel::prelude::*;
 
 use super::connection::AnyConnection;
@@ -168,6 +170,15 @@ pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryRes
         .first(connection)
         .optional()?;
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+}
+
+/// From where a session was ended, when that was a request. Only its picture shows it, so that it is not read with
+/// every session.
+pub fn ended_ip(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<IpAddr>> {
+    let key = id.as_bytes().as_slice();
+    let ip: Option<Option<Vec<u8>>> =
+        sessions::table.find(key).select(sessions::ended_ip).first(connection).optional()?;
+    address::from_bytes("sessions", id, ip.flatten())
 }
 
 /// Which sessions a list holds.

@@ -188,7 +188,7 @@ struct RotationJson<'a> {
     created_ip: Option<IpAddr>,
     user_agent: Option<&'a str>,
     expires_at: String,
-    /// When the token was replaced, by whom and by which generation: the making of the next one.
+    /// When and from where the token was revoked: by the making of the next one, or by the session's end.
     revoked_at: Option<String>,
     revoked_ip: Option<IpAddr>,
     replaced_by: Option<u32>,
@@ -200,14 +200,21 @@ impl<'a> SessionDetailJson<'a> {
         let rotation = |(issued, next): (&'a Issued, Option<&'a Issued>)| {
             // In the history of a long session the middle is missing.
             let next = next.filter(|next| issued.generation.is_parent_of(next.generation));
+            let end = match detail.session.state {
+                SessionState::Ended { at, .. } if issued.generation == detail.session.generation => Some(at),
+                _ => None,
+            };
             RotationJson {
                 generation: issued.generation.get(),
                 created_at: issued.created_at.to_string(),
                 created_ip: issued.created_ip,
                 user_agent: issued.user_agent.as_deref(),
                 expires_at: issued.expires_at.to_string(),
-                revoked_at: next.map(|next| next.created_at.to_string()),
-                revoked_ip: next.and_then(|next| next.created_ip),
+                revoked_at: text(next.map(|next| next.created_at).or(end)),
+                revoked_ip: match next {
+                    Some(next) => next.created_ip,
+                    None => end.and(detail.ended_ip),
+                },
                 replaced_by: next.map(|next| next.generation.get()),
             }
         };
