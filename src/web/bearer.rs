@@ -22,6 +22,28 @@ pub struct AdminUser(pub Arc<Principal>);
 /// Anybody; a token that is there must be valid all the same.
 pub struct AnyUser(pub Option<Arc<Principal>>);
 
+/// First the one, then the other: whoever may not do something is told that before their body is read. Arguments of
+/// a handler that stand side by side are extracted at the same time.
+pub struct Then<A, B>(pub A, pub B);
+
+impl<A, B> FromRequest for Then<A, B>
+where
+    A: FromRequest<Error = Problem> + 'static,
+    B: FromRequest<Error = Problem> + 'static,
+{
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        async move {
+            let first = A::from_request(&request, &mut Payload::None).await?;
+            Ok(Self(first, B::from_request(&request, &mut payload).await?))
+        }
+        .boxed_local()
+    }
+}
+
 type Extracted<T> = LocalBoxFuture<'static, Result<T, Problem>>;
 
 impl FromRequest for AuthenticatedUser {

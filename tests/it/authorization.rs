@@ -46,8 +46,8 @@ const TABLE: [(&str, &str, Expected); 26] = [
     ("GET", "/api/users/{id}/sessions", admins(200)),
     ("DELETE", "/api/users/{id}/sessions", admins(204)),
     ("GET", "/api/sessions", admins(200)),
-    // Without a body an admin is told so; others do not get that far.
-    ("POST", "/api/sessions/revoke", admins(400)),
+    // Without a body; only admins get far enough to be told so.
+    ("POST", "/api/sessions/revoke", admins(415)),
     ("GET", "/api/sessions/{sid}", admins(200)),
     ("DELETE", "/api/sessions/{sid}", admins(204)),
     ("GET", "/problems/{code}", anyone(200)),

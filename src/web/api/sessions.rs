@@ -11,7 +11,7 @@ use crate::auth::sessions::{self, SessionQuery};
 use crate::auth::{Actor, end_session};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::web::bearer::AdminUser;
+use crate::web::bearer::{AdminUser, Then};
 use crate::web::client::ClientOf;
 use crate::web::json::{Json, object_body};
 use crate::web::problem::{Code, FieldProblem, Problem};
@@ -127,9 +127,8 @@ impl FilterJson {
 /// `POST /api/sessions/revoke`
 pub async fn revoke_sessions(
     state: Data<State>,
-    AdminUser(admin): AdminUser,
     ClientOf(client): ClientOf,
-    Json(body): Json<BulkRevocation>,
+    Then(AdminUser(admin), Json(body)): Then<AdminUser, Json<BulkRevocation>>,
 ) -> Result<HttpResponse, Problem> {
     let filter = body.filter.parse()?;
     let actor = Actor::User(&admin.user);
