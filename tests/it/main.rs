@@ -13,6 +13,7 @@ mod authorization;
 mod backup;
 mod bulk;
 mod command_line;
+mod crash;
 mod first_run;
 mod harness;
 mod hostile_text;
