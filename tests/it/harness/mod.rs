@@ -176,6 +176,7 @@ pub fn configuration(database: &Database, variables: &[(&str, &str)]) -> Config 
         ("SECRET_KEY", SECRET_KEY),
         ("INSECURE_DEVELOPMENT", "on"),
         ("BCRYPT_COST", "4"),
+        ("BALLAST_MB", "0"),
     ]
     .into_iter()
     .filter(|(name, _)| variables.iter().all(|(other, _)| name != other))
