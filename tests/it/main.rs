@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod bearer;
 mod harness;
 mod jwt;
 mod smoke;
