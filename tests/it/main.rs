@@ -4,7 +4,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod answers;
 mod bearer;
+mod errors;
 mod harness;
 mod jwt;
+mod protocol;
 mod smoke;
+mod smuggling;

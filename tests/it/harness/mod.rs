@@ -22,7 +22,7 @@ pub use answer::Answer;
 pub use binary::Binary;
 pub use database::Database;
 pub use person::Person;
-pub use raw::{exchange, raw, read_to_end};
+pub use raw::{Exchange, exchange, raw, read_to_end};
 
 /// The password of everybody whom the harness makes.
 pub const PASSWORD: &str = "P@ssword123";

@@ -8,7 +8,7 @@ mod holder;
 mod keys;
 mod signature;
 
-pub use forge::{Forge, part};
+pub use forge::part;
 
 use forge::{ALGORITHMS, every_algorithm};
 

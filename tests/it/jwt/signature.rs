@@ -225,7 +225,7 @@ async fn f23_an_es256_signature_has_one_form() {
         ("66 bytes, each a zero in front", [[0].as_slice(), r, &[0], s].concat()),
         ("DER", der(r, s)),
         ("r alone", r.to_vec()),
-        ("96 bytes, as for P-384", [&vec![0; 16], r, &vec![0; 16], s].concat()),
+        ("96 bytes, as for P-384", [&[0; 16], r, &[0; 16], s].concat()),
     ];
     forge.accepts("r, s", &format!("{message}.{}", encode([r, s].concat()))).await;
     forge.refuses(pairs.map(|(what, bytes)| (what.to_owned(), format!("{message}.{}", encode(bytes))))).await;
