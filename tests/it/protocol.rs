@@ -254,9 +254,13 @@ async fn q4_a_body_over_16_kib_is_413_and_its_sender_sees_so() {
         assert_eq!(largest.status(), Some(200), "chunked {chunked}: {largest:?}");
         for bytes in [16 * 1024 + 1, 17 * 1024, 200 * 1024, 1024 * 1024 - 1024] {
             let began = Instant::now();
-            let answer = exchange(app.address, &login_of(bytes, chunked));
+            // Like a client that sends everything before it listens: the connection must last for that long.
+            let mut stream = TcpStream::connect(app.address).unwrap();
+            stream.write_all(&login_of(bytes, chunked)).unwrap();
+            let answer = read_to_end(&mut stream, Duration::from_secs(2));
             assert_eq!(answer.status(), Some(413), "{bytes}, chunked {chunked}: {answer:?}");
             assert!(answer.body().contains("\"payload_too_large\"") && answer.closed, "{answer:?}");
+            assert!(!answer.reset, "{bytes}, chunked {chunked}: the answer could have been lost: {answer:?}");
             assert!(answer.text.contains("application/problem+json"), "{answer:?}");
             assert_eq!(answer.answers(), 1, "{answer:?}");
             assert!(began.elapsed() < Duration::from_secs(5), "{bytes} took {:?}", began.elapsed());
@@ -268,7 +272,7 @@ async fn q4_a_body_over_16_kib_is_413_and_its_sender_sees_so() {
 async fn q4_a_body_of_megabytes_is_413_too_and_is_not_read_to_its_end() {
     let app = TestApp::start().await;
     // What is announced: nothing of it is sent, so that the answer can only come from the announcement.
-    for length in ["16385", "1048577", "104857600", "18446744073709551615", "9223372036854775807"] {
+    for length in ["16385", "104857600", "18446744073709551615"] {
         let head = format!(
             "POST {LOGIN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{"
         );

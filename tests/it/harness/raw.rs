@@ -10,6 +10,8 @@ pub struct Exchange {
     pub text: String,
     /// Whether the server ended the connection, and not the test's patience.
     pub closed: bool,
+    /// Whether it did so by a reset, by which an answer on its way may be lost.
+    pub reset: bool,
 }
 
 impl Exchange {
@@ -46,13 +48,14 @@ pub fn read_to_end(stream: &mut TcpStream, patience: Duration) -> Exchange {
     stream.set_read_timeout(Some(patience)).unwrap();
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
-    let closed = loop {
+    let (closed, reset) = loop {
         match stream.read(&mut buffer) {
-            Ok(0) => break true,
+            Ok(0) => break (true, false),
             Ok(read) => answer.extend_from_slice(&buffer[..read]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => break !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break (false, false),
+            Err(_) => break (true, true),
         }
     };
-    Exchange { text: String::from_utf8_lossy(&answer).into_owned(), closed }
+    Exchange { text: String::from_utf8_lossy(&answer).into_owned(), closed, reset }
 }
