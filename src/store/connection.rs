@@ -66,8 +66,8 @@ impl Connector {
 
 #[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
 fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
-    // Before libpq does it: this way OpenSSL does not take itself apart when the process ends, which crashed commands
-    // whose pool was still opening a connection on another thread.
+    // libpq's threads may still speak TLS when the process ends: OpenSSL must not be torn down under them, as it would
+    // be if libpq were the first to start it.
     openssl_sys::init();
     // The server's own default would wait for minutes on a host that swallows packets.
     let separator = if url.contains('?') { '&' } else { '?' };

@@ -1,13 +1,14 @@
 //! Errors as clients see them: problem details (RFC 9457) that tell nothing of what is inside.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use relatch::web::problem::Code;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Binary, PASSWORD, TestApp};
+use crate::harness::{Answer, Binary, Database, PASSWORD, TestApp};
 
 /// What nothing outside has a use for.
 const INSIDE: &[&str] = &[
@@ -303,15 +304,15 @@ async fn r3_a_refused_field_is_pointed_at_and_what_was_sent_is_not_repeated() {
 
 #[tokio::test]
 async fn r4_a_failure_of_ours_has_its_cause_in_the_log_alone_under_the_id_that_the_client_got() {
-    let binary = Binary::new().set("LOG_LEVEL", "info");
-    let server = binary.serve();
+    let database = Arc::new(Database::create());
+    let server = Binary::on(Arc::clone(&database)).serve();
     let account = json!({ "username": "saif", "email": "saif@example.com", "password": PASSWORD });
     server.post("/api/users/register", &account).await.expect_status(201);
     let login = json!({ "username": "saif", "password": PASSWORD });
     let pair = server.post("/api/auth/login", &login).await.expect_status(200);
     // Somebody damages the database behind the server's back.
     let damage = |connection: &mut _| diesel::sql_query("ALTER TABLE sessions RENAME TO elsewhere").execute(connection);
-    binary.database().store().write(damage).await.unwrap();
+    database.store().write(damage).await.unwrap();
     let token = pair.text_at("refreshToken");
     let failures = [
         server.post("/api/auth/refresh-token", &json!(token)).await,

@@ -14,7 +14,7 @@ use super::{Answer, Database, SECRET_KEY};
 pub struct Binary {
     folder: TempDir,
     variables: Vec<(String, String)>,
-    database: Option<Arc<Database>>,
+    _database: Option<Arc<Database>>,
 }
 
 /// What a command did.
@@ -29,9 +29,9 @@ impl Binary {
     /// With the defaults of a first run, on the database under test. On SQLite nothing at all is configured.
     pub fn first_run() -> Self {
         let database = Database::create();
-        let binary = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), database: None };
+        let binary = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None };
         if database.is_postgres() {
-            return Self { database: Some(Arc::new(database)), ..binary };
+            return Self { _database: Some(Arc::new(database)), ..binary };
         }
         binary
     }
@@ -40,7 +40,7 @@ impl Binary {
     pub fn on(database: Arc<Database>) -> Self {
         let variables =
             vec![("DATABASE_URL".to_owned(), database.url()), ("SECRET_KEY".to_owned(), SECRET_KEY.to_owned())];
-        Self { folder: tempfile::tempdir().unwrap(), variables, database: Some(database) }.fast()
+        Self { folder: tempfile::tempdir().unwrap(), variables, _database: Some(database) }.fast()
     }
 
     /// On a database of its own.
@@ -60,11 +60,6 @@ impl Binary {
             self.variables.push((name.to_owned(), value.to_owned()));
         }
         self
-    }
-
-    /// The database it was given; on SQLite a first run makes its own.
-    pub fn database(&self) -> &Database {
-        self.database.as_deref().expect("a database")
     }
 
     pub fn folder(&self) -> &Path {
