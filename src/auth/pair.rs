@@ -10,6 +10,7 @@ use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionS
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::secret::Secret;
+use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
 use crate::store::{refresh_tokens as history, sessions};
 
@@ -89,9 +90,9 @@ impl NewSession {
 
     /// Inserts the session and its first history row; the user's least recently used sessions beyond the limit end.
     /// The caller holds the user's row.
-    pub(super) fn begin(&self, connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+    pub(super) fn begin(&self, connection: &mut AnyConnection) -> QueryResult<()> {
         sessions::insert(connection, &self.session, &self.client)?;
-        history::record(connection, &self.session, &self.client)?;
+        history::begin(connection, &self.session, &self.client)?;
         let end = sessions::End {
             at: self.session.created_at,
             reason: EndReason::TooManySessions,

@@ -12,9 +12,10 @@ use crate::domain::session::{EndReason, Generation, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
+use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
-use crate::store::{audit_events, sessions, users};
+use crate::store::{audit_events, sessions};
 
 /// Why there is no new pair.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,11 @@ struct Presented {
     rules: RotationRules,
 }
 
+/// How often a token is presented again that was current both times and yet could not be spent.
+const ATTEMPTS: u32 = 3;
+
+/// The conditional update comes first: it alone decides who spends the token. Only when it changes nothing is the
+/// session read, to find out why.
 async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp) -> Result<Outcome, Failure> {
     let presented = Presented {
         session_id: token.session_id(),
@@ -104,36 +110,51 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
         now,
         rules: auth.policy.rotation,
     };
-    auth.write(move |connection| decide(connection, &presented)).await
+    for _ in 0..ATTEMPTS {
+        let rotated = auth.store.write_statement({
+            let presented = presented.clone();
+            move |connection| {
+                let spend = sessions::Spend {
+                    session_id: presented.session_id,
+                    generation: presented.generation,
+                    nonce_digest: &presented.nonce_digest,
+                };
+                sessions::rotate(connection, spend, &presented.rules, &presented.client, presented.now)
+            }
+        });
+        if let Some((session, user)) = rotated.await.map_err(Failure::Store)? {
+            return Ok(Outcome::Rotated(session, user));
+        }
+        let presented = presented.clone();
+        if let Some(outcome) = auth.write_change(move |connection| judge(connection, &presented)).await? {
+            return Ok(outcome);
+        }
+    }
+    // The update and the rule are two writings of one condition; when they differ, nothing may be given out.
+    Err(Failure::Store(StoreError::ImpossibleRow {
+        table: "sessions",
+        row: presented.session_id.to_string(),
+        problem: "its current token cannot be spent",
+    }))
 }
 
-/// The conditional update comes first: it alone decides who spends the token. Only when it changes nothing is the
-/// session read, to find out why.
-fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::QueryResult<Outcome> {
-    let spend = sessions::Spend {
-        session_id: presented.session_id,
-        generation: presented.generation,
-        nonce_digest: &presented.nonce_digest,
-    };
-    if let Some(session) = sessions::rotate(connection, spend, &presented.rules, &presented.client, presented.now)? {
-        let user = users::find(connection, session.user_id)?.ok_or(diesel::NotFound)?;
-        return Ok(Outcome::Rotated(session, user));
-    }
+/// `None` when the token could be spent after all: the session or its user changed between the two.
+fn judge(connection: &mut AnyConnection, presented: &Presented) -> QueryResult<Option<Outcome>> {
     let found = sessions::find_with_user(connection, presented.session_id)?;
     let is_its_own = |session: &Session| keyring::equal(&session.nonce_digest, &presented.nonce_digest);
     let Some((session, user)) = found.filter(|(session, _)| is_its_own(session)) else {
-        return Ok(Outcome::Refused(Refusal::Invalid));
+        return Ok(Some(Outcome::Refused(Refusal::Invalid)));
     };
     let refusal = match rotation::judge(&session, &user, presented.generation, presented.now, &presented.rules) {
-        Verdict::RepeatSuccessor => return Ok(Outcome::Repeated(session, user)),
+        Verdict::Rotate => return Ok(None),
+        Verdict::RepeatSuccessor => return Ok(Some(Outcome::Repeated(session, user))),
         Verdict::SessionRevoked => Refusal::SessionRevoked,
         Verdict::AccountDisabled => Refusal::AccountDisabled,
         Verdict::Expired => Refusal::Expired,
         Verdict::TooFrequent { retry_after } => Refusal::TooFrequent { retry_after },
-        Verdict::Reused => {
-            end(connection, &session, presented, EndReason::Reuse)?;
-            Refusal::Reused
-        }
+        Verdict::Reused if end(connection, &session, presented, EndReason::Reuse)? => Refusal::Reused,
+        // Somebody who came at the same time found it first.
+        Verdict::Reused => Refusal::SessionRevoked,
         Verdict::FromTheFuture => {
             end(connection, &session, presented, EndReason::StoreRolledBack)?;
             Refusal::SessionRevoked
@@ -142,27 +163,23 @@ fn decide(connection: &mut AnyConnection, presented: &Presented) -> diesel::Quer
             end(connection, &session, presented, EndReason::GenerationsUsedUp)?;
             Refusal::SessionRevoked
         }
-        // The update and the rule are two writings of one condition; when they differ, nothing may be given out.
-        Verdict::Rotate => {
-            tracing::error!(session = %session.id, "a token that should have been spent was not");
-            return Err(diesel::result::Error::RollbackTransaction);
-        }
     };
-    Ok(Outcome::Refused(refusal))
+    Ok(Some(Outcome::Refused(refusal)))
 }
 
+/// Ends the session, unless that was done before; says which.
 fn end(
     connection: &mut AnyConnection,
     session: &Session,
     presented: &Presented,
     reason: EndReason,
-) -> diesel::QueryResult<()> {
+) -> QueryResult<bool> {
     let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };
     let ended = sessions::end(connection, session.id, &end)?;
     let kind = match reason {
         EndReason::Reuse => audit_events::Kind::ReuseDetected,
         EndReason::StoreRolledBack => audit_events::Kind::StoreRolledBack,
-        _ => return Ok(()),
+        _ => return Ok(ended),
     };
     // Whoever ends the session writes the event, so that there is exactly one.
     if ended {
@@ -190,5 +207,5 @@ fn end(
             "a refresh token was presented that cannot be in honest hands; its session was ended"
         );
     }
-    Ok(())
+    Ok(ended)
 }

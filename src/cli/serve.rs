@@ -18,17 +18,22 @@ pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
     let listener = bind("LISTEN_ADDR", config.listen_addr)?;
     let address = listener.local_addr().map_err(Refused::because)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let server = app.listen(listener, cores).map_err(Refused::because)?;
+    let server = tokio::spawn(app.listen(listener, cores).map_err(Refused::because)?);
     if let Some(metrics) = config.metrics_addr {
         tokio::spawn(app.listen_for_metrics(bind("METRICS_ADDR", metrics)?).map_err(Refused::because)?);
     }
+    if config.maintenance {
+        app.keep_house();
+    }
+    // Whoever reads that it serves may also end it: the handling of signals begins with the server's first turn.
+    tokio::task::yield_now().await;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %address, "relatch serves");
     let ready = json!({ "listening": address.to_string(), "publicUrl": config.public_url.as_str() });
     output.result(format_args!("Relatch {} serves on http://{address}", env!("CARGO_PKG_VERSION")), &ready)?;
     if let Some(url) = setup_url::make(config, &app).await? {
         output.result(setup_url::text(&url), &json!({ "setupUrl": url.expose() }))?;
     }
-    server.await.map_err(Refused::because)?;
+    server.await.map_err(Refused::because)?.map_err(Refused::because)?;
     tracing::info!("relatch has stopped");
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! How a database fails, in the terms its callers act on.
 
+use std::sync::Arc;
+
 use diesel::result::{DatabaseErrorKind, Error};
 
 /// Why a read or a write gave no result. Nothing was changed unless it is [`StoreError::OutcomeUnknown`].
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too much waits already; try again later.
     #[error("the store is busy: {0}")]
@@ -11,9 +13,15 @@ pub enum StoreError {
     /// The database cannot be reached.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection was lost while committing: the change may have happened or not.
-    #[error("the connection was lost during a commit: {0}")]
+    /// The commit failed in a way that leaves open whether it took place: a lost connection, a failing disk.
+    #[error("nobody knows whether a commit took place: {0}")]
     OutcomeUnknown(String),
+    /// Postgres gave up the transaction in favour of another, again and again.
+    #[error("the transaction lost against others too often")]
+    GivenUp,
+    /// The disk of the database is full.
+    #[error("the disk of the database is full")]
+    StorageFull,
     /// A unique constraint was hit by a writer that came between.
     #[error("a unique value is taken")]
     Taken,
@@ -29,16 +37,36 @@ pub enum StoreError {
     },
     /// Anything else: a defect of ours or of the database.
     #[error("the database failed: {0}")]
-    Failed(#[source] Error),
+    Failed(#[source] Arc<Error>),
     /// A job panicked; its transaction was rolled back.
     #[error("a database job panicked")]
     Panicked,
 }
 
 impl StoreError {
+    /// What a failed statement means that would have been committed by itself.
+    pub(super) fn of_statement(error: Error) -> Self {
+        match Self::from(error) {
+            Self::Unreachable(what) => Self::OutcomeUnknown(what),
+            known => known,
+        }
+    }
+
+    /// What a failed commit means. The database has rolled back when it was too busy or its disk too full to begin;
+    /// after anything else a part of the commit may have reached the disk, or all of it.
+    pub(super) fn of_commit(error: Error) -> Self {
+        match Self::of_statement(error) {
+            Self::Failed(error) => Self::OutcomeUnknown(error.to_string()),
+            known => known,
+        }
+    }
+
     /// Whether the same request may succeed a little later.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Unreachable(_) | Self::OutcomeUnknown(_))
+        matches!(
+            self,
+            Self::Busy(_) | Self::Unreachable(_) | Self::OutcomeUnknown(_) | Self::GivenUp | Self::StorageFull
+        )
     }
 }
 
@@ -62,11 +90,13 @@ impl From<Error> for StoreError {
             Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Taken,
             Error::DeserializationError(inner) => match inner.downcast::<Impossible>() {
                 Ok(row) => Self::ImpossibleRow { table: row.table, row: row.row, problem: row.problem },
-                Err(inner) => Self::Failed(Error::DeserializationError(inner)),
+                Err(inner) => Self::Failed(Arc::new(Error::DeserializationError(inner))),
             },
             error if is_connection_lost(&error) => Self::Unreachable(error.to_string()),
+            error if is_serialization_failure(&error) => Self::GivenUp,
+            error if is_storage_full(&error) => Self::StorageFull,
             error if is_locked(&error) => Self::Busy("another process holds the write lock"),
-            error => Self::Failed(error),
+            error => Self::Failed(Arc::new(error)),
         }
     }
 }
@@ -95,12 +125,18 @@ pub(crate) fn is_connection_lost(error: &Error) -> bool {
 }
 
 /// Whether Postgres gave up this transaction in favour of another; running it again is right.
-pub(crate) fn is_serialization_failure(error: &Error) -> bool {
+fn is_serialization_failure(error: &Error) -> bool {
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
         Error::DatabaseError(_, info) => info.message().contains("deadlock detected"),
         _ => false,
     }
+}
+
+/// Whether there is no room for the change.
+fn is_storage_full(error: &Error) -> bool {
+    let full = ["database or disk is full", "No space left on device"];
+    matches!(error, Error::DatabaseError(_, info) if full.iter().any(|words| info.message().contains(words)))
 }
 
 /// Whether SQLite waited in vain for another process.

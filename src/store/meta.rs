@@ -36,3 +36,11 @@ pub fn set(connection: &mut AnyConnection, fact: Fact, value: &str) -> QueryResu
         .execute(connection)
         .map(|_| ())
 }
+
+/// What the store remembers, which is `value` from now on if it was nothing.
+pub fn get_or_set(connection: &mut AnyConnection, fact: Fact, value: &str) -> QueryResult<String> {
+    match get(connection, fact)? {
+        Some(known) => Ok(known),
+        None => set(connection, fact, value).map(|()| value.to_owned()),
+    }
+}

@@ -28,6 +28,7 @@ const GUARDED: &[(&str, &str, bool)] = &[
     ("GET", "/api/sessions", true),
     ("GET", "/api/sessions/{sid}", true),
     ("DELETE", "/api/sessions/{sid}", true),
+    ("POST", "/api/sessions/revoke", true),
 ];
 
 /// The routes of `/api` that anybody may ask.

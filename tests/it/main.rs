@@ -4,11 +4,34 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod account_sessions;
+mod accounts;
+mod answer_members;
 mod answers;
+mod architecture;
+mod authority;
+mod authorization;
+mod backup;
 mod bearer;
+mod bulk;
+mod command_line;
 mod errors;
+mod first_run;
 mod harness;
+mod hostile_text;
+mod input;
 mod jwt;
+mod machine;
+mod maintenance;
+mod migrations;
+mod names;
+mod naughty;
+mod passwords;
 mod protocol;
-mod smoke;
+mod races;
+mod refresh;
+mod registration;
+mod revocation;
 mod smuggling;
+mod stored_passwords;
+mod tour;

@@ -2,15 +2,18 @@
 
 use diesel::dsl::{case_when, exists};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use super::SessionRow;
 use crate::domain::client::Client;
 use crate::domain::rotation::{RATE_WINDOW, RotationRules};
 use crate::domain::session::{Generation, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::User;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{sessions, users};
-use crate::store::{dialect, refresh_tokens};
+use crate::store::users::UserRow;
+use crate::store::{address, dialect, refresh_tokens};
 
 /// The token that is to be spent.
 #[derive(Clone, Copy, Debug)]
@@ -23,31 +26,69 @@ pub struct Spend<'a> {
     pub nonce_digest: &'a [u8; 32],
 }
 
+/// What the update compares with and writes, as the database has it.
+pub(in crate::store) struct Changes<'a> {
+    pub(in crate::store) session_id: &'a [u8],
+    pub(in crate::store) generation: i64,
+    pub(in crate::store) last_generation: i64,
+    pub(in crate::store) nonce_digest: &'a [u8],
+    pub(in crate::store) now: i64,
+    pub(in crate::store) ip: Option<Vec<u8>>,
+    pub(in crate::store) user_agent: Option<&'a str>,
+    pub(in crate::store) idle_expires_at: i64,
+    /// A window of rotations that began at this time or before is over.
+    pub(in crate::store) window_over: i64,
+    /// A running window must have begun after this generation.
+    pub(in crate::store) earliest_window_generation: i64,
+    /// The generation in the middle of a long history that is dropped now.
+    pub(in crate::store) folded_generation: i64,
+}
+
 /// Makes the session's next generation and notes it in the history, if the token is current and all that a refresh
 /// needs holds: the session open and unexpired, its user active, the rate kept, a generation left. Gives the session
-/// as it is afterwards, or `None` and no change.
+/// as it is afterwards and its user, or `None` and no change.
 pub fn rotate(
     connection: &mut AnyConnection,
     spend: Spend<'_>,
     rules: &RotationRules,
     client: &Client,
     now: Timestamp,
-) -> QueryResult<Option<Session>> {
-    dialect::hold_user_of(connection, &spend.session_id)?;
+) -> QueryResult<Option<(Session, User)>> {
     let generation = i64::from(spend.generation.get());
-    let window_is_over = sessions::window_started_at.le(now.before(RATE_WINDOW).as_micros());
-    // Without a limit every start of a window is early enough: generations begin at 1.
-    let earliest = rules.max_rotations_per_window.map_or(0, |limit| generation - i64::from(limit));
-    let rotated: Option<Vec<u8>> = diesel::update(
+    let changes = Changes {
+        session_id: spend.session_id.as_bytes(),
+        generation,
+        last_generation: Generation::LAST.get().into(),
+        nonce_digest: spend.nonce_digest,
+        now: now.as_micros(),
+        ip: client.address().map(address::to_bytes),
+        user_agent: client.user_agent(),
+        idle_expires_at: now.after(rules.idle_life).as_micros(),
+        window_over: now.before(RATE_WINDOW).as_micros(),
+        // Without a limit every start of a window is late enough: generations begin at 1.
+        earliest_window_generation: rules.max_rotations_per_window.map_or(0, |limit| generation - i64::from(limit)),
+        folded_generation: refresh_tokens::folded_by(generation + 1),
+    };
+    let rotated = dialect::rotate(connection, &changes)?;
+    rotated.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+}
+
+/// The same in several statements.
+pub(in crate::store) fn rotate_step_by_step(
+    connection: &mut AnyConnection,
+    changes: &Changes<'_>,
+) -> QueryResult<Option<(SessionRow, UserRow)>> {
+    let window_is_over = sessions::window_started_at.le(changes.window_over);
+    let rotated: Option<SessionRow> = diesel::update(
         sessions::table
-            .find(spend.session_id.as_bytes().as_slice())
-            .filter(sessions::generation.eq(generation))
-            .filter(sessions::generation.lt(i64::from(Generation::LAST.get())))
-            .filter(sessions::nonce_digest.eq(spend.nonce_digest.as_slice()))
+            .find(changes.session_id)
+            .filter(sessions::generation.eq(changes.generation))
+            .filter(sessions::generation.lt(changes.last_generation))
+            .filter(sessions::nonce_digest.eq(changes.nonce_digest))
             .filter(sessions::ended_at.is_null())
-            .filter(sessions::idle_expires_at.gt(now.as_micros()))
-            .filter(sessions::expires_at.gt(now.as_micros()))
-            .filter(window_is_over.or(sessions::window_generation.gt(earliest)))
+            .filter(sessions::idle_expires_at.gt(changes.now))
+            .filter(sessions::expires_at.gt(changes.now))
+            .filter(window_is_over.or(sessions::window_generation.gt(changes.earliest_window_generation)))
             .filter(exists(
                 users::table
                     .filter(users::id.eq(sessions::user_id))
@@ -56,30 +97,21 @@ pub fn rotate(
             )),
     )
     .set((
-        sessions::generation.eq(generation + 1),
-        sessions::rotated_at.eq(now.as_micros()),
-        sessions::rotated_ip.eq(client.address()),
-        sessions::user_agent.eq(client.user_agent()),
-        sessions::idle_expires_at.eq(now.after(rules.idle_life).as_micros()),
+        sessions::generation.eq(sessions::generation + 1_i64),
+        sessions::rotated_at.eq(changes.now),
+        sessions::rotated_ip.eq(&changes.ip),
+        sessions::user_agent.eq(changes.user_agent),
+        sessions::idle_expires_at.eq(changes.idle_expires_at),
         sessions::window_generation
             .eq(case_when(window_is_over, sessions::generation).otherwise(sessions::window_generation)),
-        sessions::window_started_at.eq(case_when(
-            window_is_over,
-            now.as_micros().into_sql::<diesel::sql_types::BigInt>(),
-        )
-        .otherwise(sessions::window_started_at)),
+        sessions::window_started_at
+            .eq(case_when(window_is_over, changes.now.into_sql::<BigInt>()).otherwise(sessions::window_started_at)),
     ))
-    .returning(sessions::id)
+    .returning(SessionRow::COLUMNS)
     .get_result(connection)
     .optional()?;
-    if rotated.is_none() {
-        return Ok(None);
-    }
-    let session: Session = sessions::table
-        .find(spend.session_id.as_bytes().as_slice())
-        .select(SessionRow::as_select())
-        .first(connection)?
-        .try_into()?;
-    refresh_tokens::record(connection, &session, client)?;
-    Ok(Some(session))
+    let Some(session) = rotated else { return Ok(None) };
+    refresh_tokens::note(connection, &session, changes.folded_generation)?;
+    let user = users::table.find(session.user_id).select(UserRow::as_select()).first(connection)?;
+    Ok(Some((session, user)))
 }

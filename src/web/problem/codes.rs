@@ -59,7 +59,7 @@ codes! {
     SessionRevoked "session_revoked" UNAUTHORIZED "The session has ended"
         "The session was signed out or revoked. Sign in again."
     AccountDisabled "account_disabled" UNAUTHORIZED "The account is disabled"
-        "An administrator has disabled or deleted the account. Ask an administrator."
+        "An administrator has disabled the account. Ask an administrator."
     WrongPassword "wrong_password" FORBIDDEN "The current password is wrong"
         "Send the current password of the account in currentPassword."
     InsufficientRole "insufficient_role" FORBIDDEN "This needs another role"

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,14 +27,9 @@ pub struct Output {
 }
 
 impl Binary {
-    /// With the defaults of a first run, on the database under test. On SQLite nothing at all is configured.
-    pub fn first_run() -> Self {
-        let database = Database::create();
-        let binary = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None };
-        if database.is_postgres() {
-            return Self { _database: Some(Arc::new(database)), ..binary };
-        }
-        binary
+    /// With nothing configured at all: on an SQLite file that is not there yet.
+    pub fn unconfigured() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None }
     }
 
     /// On a database that others use too.
@@ -62,6 +58,11 @@ impl Binary {
         self
     }
 
+    /// What is in its environment.
+    pub fn variables(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.variables.iter().map(|(name, value)| (name, value))
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -73,7 +74,7 @@ impl Binary {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relatch"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.envs(self.variables());
         command
     }
 
@@ -154,6 +155,15 @@ impl Served {
 
     pub async fn get_as(&self, token: &str, path: &str) -> Answer {
         Answer::of(self.client.get(format!("{}{path}", self.base)).bearer_auth(token).send().await.unwrap()).await
+    }
+
+    /// Waits until the server, which remembers this access token, has heard from elsewhere that it is worth nothing.
+    pub async fn expect_refused_within_a_second(&self, token: &str) {
+        let began = std::time::Instant::now();
+        while self.get_as(token, "/api/users/profile").await.status != 401 {
+            assert!(began.elapsed() < Duration::from_secs(1), "the token is still accepted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Kills the process as a crash would, and gives its log.

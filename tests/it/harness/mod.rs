@@ -15,12 +15,13 @@ use relatch::app::App;
 use relatch::clock::{Clock as _, ManualClock, SystemClock};
 use relatch::config::{self, Config};
 use relatch::domain::timestamp::Timestamp;
+use relatch::keyring::Keyring;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 pub use answer::Answer;
-pub use binary::Binary;
-pub use database::Database;
+pub use binary::{Binary, Served};
+pub use database::{Database, dump, execute, postgres_ca, tls_connections};
 pub use person::Person;
 pub use raw::{Exchange, exchange, raw, read_to_end};
 
@@ -183,6 +184,11 @@ pub fn configuration(database: &Database, variables: &[(&str, &str)]) -> Config 
     .collect();
     all.retain(|(_, value)| !value.is_empty());
     config::from_sources(all, []).expect("a configuration").config
+}
+
+/// The keys that every test's server derives from its secret.
+pub fn keyring() -> Keyring {
+    Keyring::new(&config::parse_secret_key(SECRET_KEY).unwrap(), &[]).unwrap()
 }
 
 fn http_client() -> reqwest::Client {

@@ -32,6 +32,11 @@ impl Person {
         }
     }
 
+    /// The same person with another access token.
+    pub fn with_access_token(&self, token: &str) -> Self {
+        Self { access_token: token.to_owned(), ..self.clone() }
+    }
+
     /// A request with the bearer token, to be completed by hand.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.access_token)
