@@ -23,7 +23,7 @@ pub use answer::Answer;
 pub use binary::{Binary, Served};
 pub use database::{Database, dump, execute, postgres_ca, tls_connections};
 pub use person::Person;
-pub use raw::raw;
+pub use raw::{Exchange, exchange, raw, read_to_end};
 
 /// The password of everybody whom the harness makes.
 pub const PASSWORD: &str = "P@ssword123";
