@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// The access token of `get`
     #[arg(long)]
     token: Option<String>,
+    /// The path of `get`
+    #[arg(long, default_value = "/")]
+    path: String,
     /// How many connections
     #[arg(long, default_value_t = 16)]
     connections: u64,
@@ -62,7 +65,7 @@ enum Operation {
     Profile,
     /// List fifty users as an admin
     List,
-    /// Read / of a bare server
+    /// Read --path
     Get,
 }
 
@@ -166,7 +169,7 @@ async fn prepare(arguments: &Arguments, file: Option<&TokenFile>) -> Result<Vec<
     match arguments.operation {
         Operation::Get => {
             for _ in 0..count {
-                prepared.push(Requests::Fixed(client::get("/", arguments.token.as_deref())));
+                prepared.push(Requests::Fixed(client::get(&arguments.path, arguments.token.as_deref())));
             }
         }
         Operation::Profile => {
