@@ -23,6 +23,9 @@ pub enum RefreshError {
     /// The token is not accepted.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Nobody knows whether the token was spent, and without a grace window a second try would be taken for theft.
+    #[error("nobody knows whether the token was spent")]
+    OutcomeUnknown(#[source] Failure),
     /// No answer could be found.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -61,10 +64,15 @@ pub enum Refusal {
 pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, RefreshError> {
     let genuine = refresh_tokens::recognise(&auth.keyring, token).ok_or(Refusal::Invalid)?;
     let now = auth.now();
-    let mut outcome = spend(auth, &genuine, client, now).await;
-    if matches!(outcome, Err(Failure::Store(StoreError::OutcomeUnknown(_)))) && !auth.policy.rotation.grace.is_zero() {
-        outcome = spend(auth, &genuine, client, now).await;
-    }
+    let outcome = match spend(auth, &genuine, client, now).await {
+        Err(failure @ Failure::Store(StoreError::OutcomeUnknown(_))) => {
+            if auth.policy.rotation.grace.is_zero() {
+                return Err(RefreshError::OutcomeUnknown(failure));
+            }
+            spend(auth, &genuine, client, now).await
+        }
+        outcome => outcome,
+    };
     let (session, user, token) = match outcome? {
         Outcome::Refused(refusal) => return Err(refusal.into()),
         Outcome::Rotated(session, user) => {
@@ -204,7 +212,7 @@ fn end(
             user = %session.user_id,
             presented = presented.generation.get(),
             current = session.generation.get(),
-            "a refresh token was presented that cannot be in honest hands; its session was ended"
+            "a refresh token was presented that was replaced, or is newer than the store; its session is ended"
         );
     }
     Ok(ended)

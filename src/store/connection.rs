@@ -71,21 +71,28 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
     // libpq's threads may still speak TLS when the process ends: OpenSSL must not be torn down under them, as it would
     // be if libpq were the first to start it.
     openssl_sys::init();
-    // The server's own default would wait for minutes on a host that swallows packets.
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let limited = if url.contains("connect_timeout=") {
-        Secret::new(url.to_owned())
-    } else {
-        Secret::new(format!("{url}{separator}connect_timeout=5"))
-    };
-    let mut connection = PgConnection::establish(limited.expose())?;
-    // A 200 is sent only after a durable commit, whatever the server's or the role's default is.
+    let mut connection = PgConnection::establish(limited(url).expose())?;
     connection.batch_execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+         SET default_transaction_isolation = 'read committed';
          SET client_min_messages = 'warning';
          SET application_name = 'relatch';",
     )?;
     Ok(AnyConnection::Postgres(connection))
+}
+
+/// Adds what the URL leaves open: how long a host that swallows packets is waited for, which by default is minutes, and
+/// that of several hosts the one that can be written to is meant. A standby would say what was so a moment ago.
+fn limited(url: &str) -> Secret<String> {
+    let mut limited = Secret::new(url.to_owned());
+    for parameter in ["connect_timeout=5", "tcp_user_timeout=5000", "target_session_attrs=read-write"] {
+        let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
+        if !limited.expose().contains(&format!("{name}=")) {
+            let separator = if limited.expose().contains('?') { '&' } else { '?' };
+            limited = Secret::new(format!("{}{separator}{parameter}", limited.expose()));
+        }
+    }
+    limited
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
@@ -106,6 +113,18 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
     Ok(AnyConnection::Sqlite(connection))
 }
 
+/// Opens an SQLite file that must be there, and changes nothing about it.
+#[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
+pub(super) fn open_existing(path: &Path) -> Result<SqliteConnection, ConnectError> {
+    let path = path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
+    let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let open = |mode| SqliteConnection::establish(&format!("file:{escaped}?mode={mode}"));
+    // What was not yet moved from the write-ahead log can only be read where something may be written.
+    let mut connection = open("rw").or_else(|_| open("ro"))?;
+    connection.batch_execute("PRAGMA busy_timeout = 5000;")?;
+    Ok(connection)
+}
+
 /// A connection of the pool.
 pub(crate) struct Pooled {
     pub(crate) inner: AnyConnection,
@@ -118,7 +137,14 @@ impl r2d2::ManageConnection for Connector {
     type Error = ConnectError;
 
     fn connect(&self) -> Result<Pooled, ConnectError> {
-        Ok(Pooled { inner: self.open()?, lost: false })
+        let mut inner = self.open()?;
+        if let AnyConnection::Postgres(postgres) = &mut inner {
+            // No request is worth waiting for somebody's forgotten transaction. Migrations do not come through here.
+            postgres.batch_execute(
+                "SET statement_timeout = '5s'; SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '15s';",
+            )?;
+        }
+        Ok(Pooled { inner, lost: false })
     }
 
     fn is_valid(&self, connection: &mut Pooled) -> Result<(), ConnectError> {

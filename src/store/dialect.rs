@@ -1,5 +1,7 @@
 //! The few statements that differ between the databases. Nothing else in the crate asks which one it is on.
 
+use std::collections::HashSet;
+
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
@@ -147,10 +149,15 @@ pub(super) const fn position_function(connection: &AnyConnection) -> &'static st
 }
 
 /// How far the changes have been read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Position {
-    /// On Postgres: every transaction below this id had ended.
-    Transaction(i64),
+    /// On Postgres: every transaction below this id had ended. Rows of later ones that were read are not read again.
+    Transaction {
+        /// The id.
+        below: i64,
+        /// The numbers of those rows.
+        seen: HashSet<i64>,
+    },
     /// On SQLite, where one transaction commits after the other: the last number read.
     Sequence(i64),
 }
@@ -176,9 +183,7 @@ pub fn note_change(connection: &mut AnyConnection, user: Option<UserId>, at: Tim
 pub fn end_of_changes(connection: &mut AnyConnection) -> QueryResult<Position> {
     match connection {
         AnyConnection::Postgres(connection) => {
-            diesel::sql_query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS number")
-                .get_result::<Number>(connection)
-                .map(|row| Position::Transaction(row.number))
+            Ok(Position::Transaction { below: oldest_transaction(connection)?, seen: HashSet::new() })
         }
         AnyConnection::Sqlite(connection) => changes::table
             .select(diesel::dsl::max(changes::seq))
@@ -187,21 +192,32 @@ pub fn end_of_changes(connection: &mut AnyConnection) -> QueryResult<Position> {
     }
 }
 
+/// The oldest transaction that still runs.
+fn oldest_transaction(connection: &mut PgConnection) -> QueryResult<i64> {
+    diesel::sql_query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS number")
+        .get_result::<Number>(connection)
+        .map(|row| row.number)
+}
+
 /// The users of all changes since `position`, and the next position. On Postgres that is the oldest transaction that
-/// was still running before the rows were read: what it and later ones commit is read, or read again, next time.
+/// was still running before the rows were read: what it and later ones commit is read next time.
 pub(super) fn changes_since(
     connection: &mut AnyConnection,
     position: Position,
 ) -> QueryResult<(Vec<Option<i64>>, Position)> {
-    let end = end_of_changes(connection)?;
-    let rows = match (connection, position) {
-        (AnyConnection::Postgres(connection), Position::Transaction(since)) => {
-            diesel::sql_query("SELECT user_id FROM changes WHERE xid >= $1")
-                .bind::<BigInt, _>(since)
-                .load::<ChangedUser>(connection)?
-                .into_iter()
-                .map(|row| row.user_id)
-                .collect()
+    match (connection, position) {
+        (AnyConnection::Postgres(connection), Position::Transaction { below, seen }) => {
+            let oldest = oldest_transaction(connection)?;
+            let rows: Vec<ChangedUser> = diesel::sql_query("SELECT seq, xid, user_id FROM changes WHERE xid >= $1")
+                .bind::<BigInt, _>(below)
+                .load(connection)?;
+            let still_seen = rows.iter().filter(|row| row.xid >= oldest).map(|row| row.seq).collect();
+            let next = Position::Transaction { below: oldest, seen: still_seen };
+            if oldest < below {
+                // Another server has taken over, and not with everything: nobody knows what is missing.
+                return Ok((vec![None], next));
+            }
+            Ok((rows.into_iter().filter(|row| !seen.contains(&row.seq)).map(|row| row.user_id).collect(), next))
         }
         (AnyConnection::Sqlite(connection), Position::Sequence(since)) => {
             let rows: Vec<(i64, Option<i64>)> = changes::table
@@ -210,16 +226,19 @@ pub(super) fn changes_since(
                 .select((changes::seq, changes::user_id))
                 .load(connection)?;
             let last = rows.last().map_or(since, |(seq, _)| *seq);
-            return Ok((rows.into_iter().map(|(_, user)| user).collect(), Position::Sequence(last)));
+            Ok((rows.into_iter().map(|(_, user)| user).collect(), Position::Sequence(last)))
         }
         // A position of the other database: nobody knows what was missed.
-        _ => vec![None],
-    };
-    Ok((rows, end))
+        (connection, _) => Ok((vec![None], end_of_changes(connection)?)),
+    }
 }
 
 #[derive(QueryableByName)]
 struct ChangedUser {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = BigInt)]
+    xid: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     user_id: Option<i64>,
 }

@@ -50,8 +50,8 @@ pub struct Limits {
     pub connections: u32,
     /// How long a request waits for one of them before it is refused.
     pub patience: Duration,
-    /// How much room is kept on the disk of an SQLite store for revocations, in bytes.
-    pub ballast: u64,
+    /// How much room is kept on the disk of an SQLite store for revocations, in bytes; `None` leaves that to others.
+    pub ballast: Option<u64>,
 }
 
 /// How often a transaction is run again that Postgres gave up in favour of another.

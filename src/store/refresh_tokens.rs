@@ -15,6 +15,8 @@ use crate::domain::timestamp::Timestamp;
 
 /// How many generations are kept at each end of a session's history.
 const KEPT: i64 = 200;
+/// How many rows a session has at most.
+pub(super) const KEPT_AT_MOST: usize = 400;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = refresh_tokens)]
