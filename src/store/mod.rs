@@ -20,6 +20,7 @@ pub mod schema;
 pub mod sessions;
 pub mod setup_links;
 pub mod signing_keys;
+mod statements;
 #[cfg(test)]
 mod tests;
 pub mod users;
