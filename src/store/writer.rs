@@ -115,6 +115,8 @@ fn commit_group(
     waiting: &Receiver<Box<dyn Job>>,
     done: &mut Vec<Box<dyn Job>>,
 ) -> Result<(), StoreError> {
+    #[cfg(feature = "failpoints")]
+    super::failpoints::hit("before_begin");
     if let Err(error) = dialect::begin_write(connection) {
         done.push(first);
         return Err(error.into());
@@ -126,7 +128,12 @@ fn commit_group(
         kept?;
         next = if done.len() < GROUP { waiting.try_recv().ok() } else { None };
     }
-    Manager::commit_transaction(connection).map_err(StoreError::of_commit)
+    #[cfg(feature = "failpoints")]
+    super::failpoints::hit("before_commit");
+    Manager::commit_transaction(connection).map_err(StoreError::of_commit)?;
+    #[cfg(feature = "failpoints")]
+    super::failpoints::hit("after_commit");
+    Ok(())
 }
 
 /// An error means that the savepoint is gone: SQLite has rolled back the whole transaction by itself, as it does when

@@ -6,6 +6,7 @@
 
 mod architecture;
 mod command_line;
+mod failpoints;
 mod first_run;
 mod harness;
 mod machine;
