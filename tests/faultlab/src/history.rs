@@ -109,10 +109,6 @@ impl History {
     pub(crate) fn ops(&self) -> Vec<Op> {
         self.inner.lock().expect("no writer panics").1.clone()
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.inner.lock().expect("no writer panics").1.len()
-    }
 }
 
 /// Microseconds of the machine's monotonic clock.

@@ -65,9 +65,12 @@ struct Session {
 /// Counters of the generator itself.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// Refreshes whose answer was lost, and how many of them the first retry that was answered resolved.
+    /// Refreshes whose answer was lost.
     pub(crate) ambiguous: AtomicU64,
+    /// How many of them the first retry that was answered gave the successor.
     pub(crate) resolved: AtomicU64,
+    /// How many of them it told that the session has ended; whether rightly, the oracle says.
+    pub(crate) ended: AtomicU64,
 }
 
 /// What all clients share.
@@ -130,6 +133,39 @@ impl Load {
             .collect()
     }
 
+    /// Lets many clients refresh one session at the same moment, again and again; gives the session.
+    pub(crate) fn race(&self, racers: u32, generations: u32) -> Result<String, String> {
+        let user = self.plan.users - 1;
+        let mut first = Worker::new(self, self.plan.workers + 1);
+        // Another client may just be ending all sessions of this user: the racers' user is nobody else's.
+        let session = first.login(user).flatten().ok_or("the racers' session did not begin")?;
+        let id = session.id.clone();
+        let shared = Mutex::new(session);
+        let barrier = std::sync::Barrier::new(racers as usize);
+        std::thread::scope(|scope| {
+            for number in 0..racers {
+                let (shared, barrier) = (&shared, &barrier);
+                scope.spawn(move || {
+                    let mut worker = Worker::new(self, self.plan.workers + 2 + number);
+                    for _ in 0..generations {
+                        barrier.wait();
+                        let mut mine = lock(shared).clone();
+                        // Nobody goes on before everybody knows the same token.
+                        barrier.wait();
+                        let newest = mine.tokens.len() - 1;
+                        let _ = worker.refresh(&mut mine, newest, "race");
+                        let mut known = lock(shared);
+                        if mine.tokens.len() > known.tokens.len() {
+                            *known = mine;
+                        }
+                    }
+                });
+            }
+        });
+        lock(&self.finished).push(shared.into_inner().map_err(|_| "a racer panicked")?);
+        Ok(id)
+    }
+
     /// After the fault and a quiet period: every session's newest refresh and access token is presented once, by one
     /// client, those that ended included. Then of every third session a spent token is, and the newest one after it.
     pub(crate) fn probe_all(self: &Arc<Self>) -> Result<(), String> {
@@ -183,7 +219,8 @@ impl<'a> Worker<'a> {
         }
         let slot = &self.load.slots[self.choose_slot()];
         let Some(mut session) = lock(slot).clone() else {
-            let user = u32::try_from(self.rng.index(self.load.plan.users as usize)).unwrap_or(0);
+            // The last user is kept for races, so that nobody ends their session by the way.
+            let user = u32::try_from(self.rng.index(self.load.plan.users as usize - 1)).unwrap_or(0);
             if let Some(session) = self.login(user)? {
                 self.put(slot, session);
             }
@@ -317,8 +354,9 @@ impl<'a> Worker<'a> {
             match self.refresh(session, newest, "resolve")? {
                 Outcome::Info => {}
                 outcome => {
-                    let resolved = u64::from(outcome == Outcome::Ok);
-                    self.load.tally.resolved.fetch_add(resolved, Ordering::Relaxed);
+                    let tally = &self.load.tally;
+                    let counter = if outcome == Outcome::Ok { &tally.resolved } else { &tally.ended };
+                    counter.fetch_add(1, Ordering::Relaxed);
                     return Some(());
                 }
             }

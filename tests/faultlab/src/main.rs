@@ -7,6 +7,7 @@ mod http;
 mod load;
 mod oracle;
 mod postgres;
+mod proxy;
 mod rng;
 mod scenarios;
 mod server;

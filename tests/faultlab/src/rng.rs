@@ -33,11 +33,6 @@ impl Rng {
         usize::try_from(self.next() % length as u64).unwrap_or(0)
     }
 
-    /// `true` in `per_mille` of a thousand cases.
-    pub(crate) const fn chance(&mut self, per_mille: u64) -> bool {
-        self.between(0, 1000) < per_mille
-    }
-
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for at in (1..items.len()).rev() {
             items.swap(at, self.index(at + 1));

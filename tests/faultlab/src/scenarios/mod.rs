@@ -1,6 +1,9 @@
 //! What is broken, when and how often; and what every scenario has in common.
 
+mod contention;
+mod drain;
 mod kill;
+mod network;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +11,11 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::history::{History, now};
+use crate::history::History;
 use crate::load::{ADMIN, Load, PASSWORD, Plan};
 use crate::oracle::{self, Limits};
 use crate::postgres::Cluster;
+use crate::proxy::Proxy;
 use crate::rng::Rng;
 use crate::server::{Launch, Server, settled};
 
@@ -31,6 +35,13 @@ pub(crate) fn run(lab: &Lab, scenario: &str, database: &str) -> Result<bool, Str
     match scenario {
         "kill" => kill::at_random(lab, database),
         "failpoints" => kill::at_failpoints(lab, database),
+        "sigterm" => drain::single(lab, database),
+        "rolling" => drain::rolling(lab, database),
+        "postgres-restart" => network::database_restarts(lab, database),
+        "partition" => network::between_server_and_database(lab, database),
+        "lost-answers" => network::between_client_and_server(lab, database),
+        "exhaustion" => network::exhaustion(lab, database),
+        "contention" => contention::one_session(lab, database),
         _ => Err("there is no such scenario".to_owned()),
     }
 }
@@ -90,6 +101,13 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// How a server is started that reaches its Postgres through the proxy.
+    pub(crate) fn through(&self, proxy: &Proxy) -> Result<Launch, String> {
+        let (start, rest) = self.url.split_once('@').ok_or("the URL names no user")?;
+        let (_, name) = rest.split_once('/').ok_or("the URL names no database")?;
+        Ok(self.launch.with("DATABASE_URL", &format!("{start}@{}/{name}", proxy.address())))
+    }
+
     /// Starts the workers, once a server is known.
     pub(crate) fn start_load(&mut self) -> Result<(), String> {
         self.load.register()?;
@@ -136,7 +154,7 @@ impl<'a> Run<'a> {
         let findings = oracle::check(&self.load.history.ops(), Some(&facts), &limits);
         let tally = &self.load.tally;
         println!(
-            "{} {}: seed={} {} {} ambiguous={} resolved={} seconds={}",
+            "{} {}: seed={} {} {} ambiguous={} resolved={} ended={} seconds={}",
             if held && findings.is_clean() { "PASS" } else { "FAIL" },
             self.name,
             self.lab.seed,
@@ -144,6 +162,7 @@ impl<'a> Run<'a> {
             findings.line(),
             tally.ambiguous.load(Ordering::Relaxed),
             tally.resolved.load(Ordering::Relaxed),
+            tally.ended.load(Ordering::Relaxed),
             self.began.elapsed().as_secs()
         );
         for detail in &findings.details {
