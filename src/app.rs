@@ -10,6 +10,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 
 use crate::auth::Auth;
+use crate::auth::follow::follow;
+use crate::auth::maintenance::keep_pruning;
 use crate::auth::start::{StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -32,17 +34,26 @@ impl App {
     /// Opens the store and gets keys and threads ready.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let auth = start(config, clock).await?;
-        Ok(Self(web::Data::new(State {
+        let state = web::Data::new(State {
             auth,
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             metrics: Metrics::default(),
-        })))
+        });
+        let weak = Arc::downgrade(&state.clone().into_inner());
+        tokio::spawn(follow(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
+        Ok(Self(state))
     }
 
     /// The verbs.
     pub fn auth(&self) -> &Auth {
         &self.0.auth
+    }
+
+    /// Deletes old rows every now and then, for as long as this app lives.
+    pub fn keep_house(&self) {
+        let weak = Arc::downgrade(&self.0.clone().into_inner());
+        tokio::spawn(keep_pruning(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
     }
 
     /// Serves the API on a listener. SIGTERM lets requests under way finish.
@@ -65,5 +76,11 @@ impl App {
         let state = self.0.clone();
         let server = HttpServer::new(move || actix_web::App::new().app_data(state.clone()).configure(metrics_routes));
         Ok(server.workers(1).disable_signals().client_request_timeout(HEADERS).listen(listener)?.run())
+    }
+}
+
+impl AsRef<Auth> for App {
+    fn as_ref(&self) -> &Auth {
+        self.auth()
     }
 }

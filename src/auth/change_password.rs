@@ -47,7 +47,7 @@ pub async fn change_password(
     let now = auth.now();
     let session = NewSession::draw(auth, id, client, now)?;
     let changed = auth
-        .write({
+        .write_change({
             let (session, version, client) = (session.clone(), user.security_version, client.clone());
             move |connection| {
                 if !users::change_password(connection, id, version, &hash, now)? {
@@ -76,7 +76,7 @@ pub async fn reset_password(auth: &Auth, id: UserId, new: &str) -> Result<User, 
     let now = auth.now();
     let version: SecurityVersion = user.security_version;
     let changed = auth
-        .write(move |connection| {
+        .write_change(move |connection| {
             if !users::reset_password(connection, id, version, &hash, now)? {
                 return Ok(false);
             }

@@ -22,7 +22,7 @@ pub enum EndError {
 /// Ends the session that the caller's access token belongs to.
 pub async fn logout(auth: &Auth, principal: &Principal, client: &Client) -> Result<(), Failure> {
     let (id, user, now, client) = (principal.session_id, principal.user.id, auth.now(), client.clone());
-    auth.write(move |connection| {
+    auth.write_change(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::Logout, by: Some(user), client: &client };
         sessions::end(connection, id, &end).map(|_| ())
     })
@@ -32,7 +32,7 @@ pub async fn logout(auth: &Auth, principal: &Principal, client: &Client) -> Resu
 /// Ends all sessions of the caller; gives how many.
 pub async fn logout_all(auth: &Auth, principal: &Principal, client: &Client) -> Result<usize, Failure> {
     let (user, now, client) = (principal.user.id, auth.now(), client.clone());
-    auth.write(move |connection| {
+    auth.write_change(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::LogoutAll, by: Some(user), client: &client };
         sessions::end_all(connection, user, &end)
     })
@@ -57,7 +57,7 @@ pub async fn end_sessions_of_user(
     client: &Client,
 ) -> Result<usize, EndError> {
     let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
-    auth.write(move |connection| {
+    auth.write_change(move |connection| {
         if users::find(connection, user)?.is_none() {
             return Ok(None);
         }
@@ -66,17 +66,6 @@ pub async fn end_sessions_of_user(
     })
     .await?
     .ok_or(EndError::NotFound)
-}
-
-/// Ends every session there is, and says how many there were; for operators.
-pub async fn end_every_session(auth: &Auth) -> Result<usize, Failure> {
-    let now = auth.now();
-    auth.write(move |connection| {
-        let client = Client::default();
-        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: None, client: &client };
-        sessions::end_every(connection, &end)
-    })
-    .await
 }
 
 async fn end(
@@ -89,7 +78,7 @@ async fn end(
 ) -> Result<(), EndError> {
     let (now, client) = (auth.now(), client.clone());
     let found = auth
-        .write(move |connection| {
+        .write_change(move |connection| {
             let session = sessions::find(connection, id)?;
             if session.is_none_or(|session| owner.is_some_and(|owner| owner != session.user_id)) {
                 return Ok(false);

@@ -71,7 +71,7 @@ async fn begin(auth: &Auth, user: User, rehashed: Option<String>, client: &Clien
     let now = auth.now();
     let new = NewSession::draw(auth, user.id, client, now)?;
     let begun = auth
-        .write({
+        .write_change({
             let (new, id, version) = (new.clone(), user.id, user.security_version);
             move |connection| {
                 let unchanged = users::record_login(connection, id, version, rehashed.as_deref(), now)?;

@@ -1,5 +1,7 @@
 //! Looking at sessions.
 
+use std::net::IpAddr;
+
 use super::Auth;
 use super::cursor::{self, Page};
 use super::failure::Failure;
@@ -48,6 +50,8 @@ pub struct SessionDetail {
     pub user: User,
     /// Its rotations.
     pub history: Vec<Issued>,
+    /// From where it was ended, if it was and that was a request.
+    pub ended_ip: Option<IpAddr>,
 }
 
 /// The session with this id, live or not.
@@ -55,7 +59,8 @@ pub async fn find_session(auth: &Auth, id: SessionId) -> Result<Option<SessionDe
     auth.read(move |connection| {
         let Some((session, user)) = sessions::find_with_user(connection, id)? else { return Ok(None) };
         let history = refresh_tokens::of_session(connection, id)?;
-        Ok(Some(SessionDetail { session, user, history }))
+        let ended_ip = sessions::ended_ip(connection, id)?;
+        Ok(Some(SessionDetail { session, user, history, ended_ip }))
     })
     .await
 }

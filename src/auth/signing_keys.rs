@@ -21,13 +21,14 @@ const RELOAD_EVERY: Duration = Duration::from_secs(5);
 
 /// What the key set is made of besides the store, and when that was last read.
 pub(super) struct KeySource {
+    algorithm: JwtAlgorithm,
     shared_key: Option<Secret<Vec<u8>>>,
     last_reload: Mutex<Option<Instant>>,
 }
 
 impl KeySource {
     pub(super) fn new(jwt: &JwtConfig) -> Self {
-        Self { shared_key: jwt.shared_key.clone(), last_reload: Mutex::new(None) }
+        Self { algorithm: jwt.algorithm, shared_key: jwt.shared_key.clone(), last_reload: Mutex::new(None) }
     }
 
     /// The keys as they stand in the store.
@@ -46,10 +47,21 @@ impl KeySource {
     }
 }
 
+/// A new key of the configured algorithm; `None` for HS256, whose key is configured.
+pub(super) fn make(auth: &Auth, now: Timestamp) -> Result<Option<StoredKey>, KeyError> {
+    new_stored_key(auth.key_source.algorithm, &auth.keyring, now)
+}
+
+/// Reads the keys again at once.
+pub(super) async fn reload_now(auth: &Auth) -> Result<(), Failure> {
+    auth.access_tokens.replace_keys(auth.key_source.load(&auth.store, &auth.keyring).await?);
+    Ok(())
+}
+
 /// Reads the keys again, unless that was done a moment ago.
 pub(super) async fn reload(auth: &Auth) -> Result<(), Failure> {
     if auth.key_source.may_reload() {
-        auth.access_tokens.replace_keys(auth.key_source.load(&auth.store, &auth.keyring).await?);
+        reload_now(auth).await?;
     }
     Ok(())
 }

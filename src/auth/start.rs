@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::access_tokens::{AccessTokenPolicy, AccessTokens};
 use super::failure::Failure;
+use super::memory::Memory;
 use super::passwords::Passwords;
 use super::secret_key::{self, SecretKeyError};
 use super::signing_keys::{self, KeySource};
@@ -12,10 +13,10 @@ use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, ProfileClaims};
 use crate::domain::rotation::RotationRules;
 use crate::keyring::{KeyMismatch, Keyring};
-use crate::store::Store;
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
 use crate::store::meta::{self, Fact};
+use crate::store::{Limits, Store};
 
 /// How often a session may be refreshed within a minute while rate limits are on.
 const ROTATIONS_PER_MINUTE: u32 = 60;
@@ -93,11 +94,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Auth, Start
             max_sessions_per_user: config.max_sessions_per_user,
             password_min_length: config.password_min_length,
             registration: config.registration,
+            history_life: config.history_life,
         },
         store,
         clock,
         keyring,
         key_source,
+        memory: Memory::default(),
+        position: tokio::sync::Mutex::default(),
     })
 }
 
@@ -112,9 +116,10 @@ pub async fn adopt_issuer(config: &Config) -> Result<String, StartError> {
 
 async fn open(config: &Config) -> Result<(Keyring, Store), StartError> {
     let url = config.database_url.clone();
+    let limits = Limits { connections: config.database_connections, patience: config.database_wait };
     let secret = secret_key::load(&config.secret_key, is_new(&url))?;
     let keyring = Keyring::new(&secret, &config.accepted_secret_keys)?;
-    let store = tokio::task::spawn_blocking(move || Store::open(&url))
+    let store = tokio::task::spawn_blocking(move || Store::open(&url, limits))
         .await
         .map_err(|_| StartError::Store(StoreError::Panicked))?
         .map_err(StartError::Store)?;

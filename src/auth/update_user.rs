@@ -74,7 +74,7 @@ pub async fn update_user(
     let (role, disabled) = (changes.role, changes.disabled);
     let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
     let written = auth
-        .write(move |connection| {
+        .write_change(move |connection| {
             let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
             let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
             if loses_admin && is_last_admin(connection, &user)? {
@@ -107,7 +107,7 @@ pub async fn update_user(
 /// Marks an account as deleted and ends its sessions. Its username and e-mail stay reserved.
 pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
     let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
-    auth.write(move |connection| {
+    auth.write_change(move |connection| {
         let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
         if is_last_admin(connection, &user)? {
             return Ok(Outcome::LastAdmin);
@@ -124,7 +124,7 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
 /// Takes back the deletion of an account. Its sessions stay ended.
 pub async fn restore_user(auth: &Auth, id: UserId) -> Result<User, UpdateError> {
     let now: Timestamp = auth.now();
-    auth.write(move |connection| {
+    auth.write_change(move |connection| {
         dialect::lock(connection, Lock::Admins)?;
         if !users::restore(connection, id, now)? {
             return Ok(Outcome::NotFound);

@@ -16,8 +16,7 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: &Command, output: &Output) -> Done {
-    let loaded =
-        crate::config::load().map_err(|problems| Refused(format!("the configuration is wrong\n{problems}")))?;
+    let loaded = super::load()?;
     for warning in &loaded.warnings {
         output.note(format_args!("warning: {warning}"));
     }

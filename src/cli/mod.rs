@@ -2,6 +2,7 @@
 //!
 //! Passwords come from standard input or a prompt, never from arguments: those are there for every process to see.
 
+mod backup;
 mod config;
 mod output;
 mod password;
@@ -49,6 +50,10 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Write a copy of the SQLite store to a new file, also while it is served
+    Backup(backup::BackupFile),
+    /// Go back to a copy of the store; every session in it is ended. Stop the server first
+    Restore(backup::BackupFile),
     /// Print a new one-time link for making the first admin
     SetupUrl,
 }
@@ -72,6 +77,11 @@ pub fn run() -> ExitCode {
     let output = Output::new(cli.json);
     let done = match cli.command.unwrap_or(Command::Serve) {
         Command::Config(command) => config::run(&command, &output),
+        Command::Backup(target) => load().and_then(|loaded| backup::write(&loaded.config, &target, &output)),
+        Command::Restore(source) => load().and_then(|loaded| {
+            start_logging(&loaded.config);
+            runtime()?.block_on(backup::read(&loaded.config, &source, &output))
+        }),
         Command::Serve => with_app(&output, |loaded, app, output| Box::pin(serve::run(loaded, app, output))),
         Command::User(command) => {
             with_app(&output, |_, app, output| Box::pin(async move { user::run(&app, command, output).await }))
@@ -96,13 +106,16 @@ type Job<'a> = std::pin::Pin<Box<dyn Future<Output = Done> + 'a>>;
 
 /// Loads the configuration, opens the store and runs a job with them.
 fn with_app<'a>(output: &'a Output, job: impl FnOnce(Loaded, App, &'a Output) -> Job<'a>) -> Done {
-    let loaded =
-        crate::config::load().map_err(|problems| Refused(format!("the configuration is wrong\n{problems}")))?;
+    let loaded = load()?;
     start_logging(&loaded.config);
     runtime()?.block_on(async {
         let app = App::start(&loaded.config, Arc::new(SystemClock)).await.map_err(Refused::because)?;
         job(loaded, app, output).await
     })
+}
+
+fn load() -> Result<Loaded, Refused> {
+    crate::config::load().map_err(|problems| Refused(format!("the configuration is wrong\n{problems}")))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Refused> {

@@ -22,6 +22,9 @@ pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
     if let Some(metrics) = config.metrics_addr {
         tokio::spawn(app.listen_for_metrics(bind("METRICS_ADDR", metrics)?).map_err(Refused::because)?);
     }
+    if config.maintenance {
+        app.keep_house();
+    }
     // Whoever reads that it serves may also end it: the handling of signals begins with the server's first turn.
     tokio::task::yield_now().await;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %address, "relatch serves");

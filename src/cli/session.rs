@@ -7,6 +7,7 @@ use super::output::Output;
 use super::user::find;
 use super::{Done, Refused};
 use crate::app::App;
+use crate::auth::end_everything::end_everything;
 use crate::auth::sessions::{SessionQuery, list_sessions};
 use crate::auth::{Actor, end_session};
 use crate::domain::client::Client;
@@ -39,7 +40,7 @@ pub(super) struct Which {
     /// Every session of this user: an id, a username or an e-mail address
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// Every session of everybody
+    /// Every session of everybody; all signing keys are replaced too, as is needed after a store was restored
     #[arg(long)]
     all: bool,
 }
@@ -112,6 +113,9 @@ async fn revoke(app: &App, which: &Which) -> Result<usize, Refused> {
                 .await
                 .map_err(Refused::because)
         }
-        Which { .. } => end_session::end_every_session(app.auth()).await.map_err(Refused::because),
+        Which { .. } => {
+            let ended = end_everything(app.auth()).await.map_err(Refused::because)?;
+            Ok(usize::try_from(ended).unwrap_or(usize::MAX))
+        }
     }
 }

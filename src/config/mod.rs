@@ -33,6 +33,10 @@ use crate::secret::Secret;
 pub struct Config {
     /// Where the data is.
     pub database_url: DatabaseUrl,
+    /// How many connections to the database are held at most, 1 to 500.
+    pub database_connections: u32,
+    /// How long a request waits for one of them, 1 to 30 seconds.
+    pub database_wait: Duration,
     /// Where the server listens.
     pub listen_addr: SocketAddr,
     /// What users see.
@@ -47,6 +51,10 @@ pub struct Config {
     pub refresh_idle_life: Duration,
     /// How long a session lives at most, 1 to 3650 days, and never less than the idle life.
     pub session_max_life: Duration,
+    /// How long ended sessions and old rotations are kept, 1 to 3650 days.
+    pub history_life: Duration,
+    /// Whether this instance deletes old rows.
+    pub maintenance: bool,
     /// How long a repeated rotation gets the same successor, 0 to 300 seconds.
     pub refresh_grace: Duration,
     /// The base-2 logarithm of bcrypt's rounds, 10 to 16; from 4 in insecure development.

@@ -84,6 +84,8 @@ fn effective(name: &str, config: &Config) -> Option<String> {
     let days = |life: Duration| (life.as_secs() / 86_400).to_string();
     Some(match name {
         "DATABASE_URL" => database_url(&config.database_url),
+        "DATABASE_CONNECTIONS" => config.database_connections.to_string(),
+        "DATABASE_WAIT_SECONDS" => config.database_wait.as_secs().to_string(),
         "LISTEN_ADDR" => config.listen_addr.to_string(),
         "PUBLIC_URL" => config.public_url.to_string(),
         "SECRET_KEY_FILE" => match &config.secret_key {
@@ -96,6 +98,8 @@ fn effective(name: &str, config: &Config) -> Option<String> {
         "JWT_TOKEN_EXPIRATION_MINUTES" => (config.jwt.access_token_life.as_secs() / 60).to_string(),
         "JWT_REFRESH_TOKEN_EXPIRATION_DAYS" => days(config.refresh_idle_life),
         "SESSION_MAX_DAYS" => days(config.session_max_life),
+        "HISTORY_DAYS" => days(config.history_life),
+        "MAINTENANCE" => on_off(config.maintenance),
         "REFRESH_GRACE_SECONDS" => config.refresh_grace.as_secs().to_string(),
         "BCRYPT_COST" => config.bcrypt_cost.to_string(),
         "PASSWORD_MIN_LENGTH" => config.password_min_length.to_string(),

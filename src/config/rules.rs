@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
 /// The configuration, unless something is wrong; every variable is looked at first.
 pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let database_url = reader.required("DATABASE_URL", parse::database_url);
+    let database_connections = reader.number("DATABASE_CONNECTIONS", 1..=500, "connections");
+    let database_wait = reader.number("DATABASE_WAIT_SECONDS", 1..=30, "seconds");
     let listen_addr = reader.required("LISTEN_ADDR", parse::socket_address);
     let public_url = public_url(reader, listen_addr);
     let insecure_development = insecure_development(reader, public_url.as_ref());
@@ -28,6 +30,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let lives = lives(reader, insecure);
     let jwt = jwt(reader, public_url.as_ref(), lives.as_ref());
     let refresh_grace = reader.number("REFRESH_GRACE_SECONDS", 0..=300, "seconds");
+    let history_days = reader.number("HISTORY_DAYS", 1..=3_650, "days");
+    let maintenance = reader.required("MAINTENANCE", parse::on_off);
     let bcrypt_cost =
         reader.number("BCRYPT_COST", if insecure { 4..=16 } else { 10..=16 }, "each step doubles the time");
     let password_min_length = reader.number("PASSWORD_MIN_LENGTH", 8..=64, "characters");
@@ -41,6 +45,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let lives = lives?;
     Some(Config {
         database_url: database_url?,
+        database_connections: database_connections?,
+        database_wait: Duration::from_secs(database_wait?.into()),
         listen_addr: listen_addr?,
         public_url: public_url?,
         secret_key: secret_key?,
@@ -48,6 +54,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         jwt: jwt?,
         refresh_idle_life: lives.idle,
         session_max_life: lives.session,
+        history_life: Duration::from_hours(24 * u64::from(history_days?)),
+        maintenance: maintenance?,
         refresh_grace: Duration::from_secs(refresh_grace?.into()),
         bcrypt_cost: bcrypt_cost?,
         password_min_length: usize::try_from(password_min_length?).ok()?,

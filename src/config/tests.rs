@@ -66,6 +66,8 @@ fn everything_has_the_default_of_the_table() {
 fn every_variable_is_read_and_shown() {
     let values: Pairs<'_> = &[
         ("DATABASE_URL", "sqlite:///var/lib/relatch/r.db"),
+        ("DATABASE_CONNECTIONS", "8"),
+        ("DATABASE_WAIT_SECONDS", "5"),
         ("LISTEN_ADDR", "[::]:9000"),
         ("PUBLIC_URL", "https://auth.example.com"),
         ("SECRET_KEY_FILE", "/run/secrets/key"),
@@ -78,6 +80,8 @@ fn every_variable_is_read_and_shown() {
         ("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", "14"),
         ("SESSION_MAX_DAYS", "30"),
         ("REFRESH_GRACE_SECONDS", "0"),
+        ("HISTORY_DAYS", "60"),
+        ("MAINTENANCE", "off"),
         ("BCRYPT_COST", "13"),
         ("PASSWORD_MIN_LENGTH", "15"),
         ("MAX_SESSIONS_PER_USER", "5"),

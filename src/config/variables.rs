@@ -31,6 +31,8 @@ const fn secret(name: &'static str, meaning: &'static str) -> Variable {
 /// All variables, in the order in which they are documented and shown.
 pub const VARIABLES: &[Variable] = &[
     variable("DATABASE_URL", "sqlite://data/relatch.db", "where the data is: sqlite://path or postgres://…"),
+    variable("DATABASE_CONNECTIONS", "16", "connections to the database, 1 to 500"),
+    variable("DATABASE_WAIT_SECONDS", "2", "how long a request waits for one of them, 1 to 30 seconds"),
     variable("LISTEN_ADDR", "127.0.0.1:8080", "address and port to serve on"),
     variable("PUBLIC_URL", "http://127.0.0.1:8080", "what users see; http:// and LISTEN_ADDR by default"),
     secret("SECRET_KEY", "base64 of at least 32 random bytes; this or SECRET_KEY_FILE"),
@@ -44,6 +46,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", "7", "idle life of a session, 1 to 365 days"),
     variable("SESSION_MAX_DAYS", "90", "absolute life of a session, 1 to 3650 days"),
     variable("REFRESH_GRACE_SECONDS", "30", "how long a retried refresh gets the same answer, 0 to 300 seconds"),
+    variable("HISTORY_DAYS", "30", "how long ended sessions and old rotations are kept, 1 to 3650 days"),
+    variable("MAINTENANCE", "on", "off leaves the deletion of old rows to other instances"),
     variable("BCRYPT_COST", "12", "work factor of password hashes, 10 to 16"),
     variable("PASSWORD_MIN_LENGTH", "8", "characters of a password, at least 8 to 64"),
     variable("MAX_SESSIONS_PER_USER", "100", "live sessions of a user, 1 to 10000; the least recently used ends"),

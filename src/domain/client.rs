@@ -25,9 +25,9 @@ impl Client {
         Self { address, user_agent, request_id }
     }
 
-    /// The address in its canonical text form; an IPv4-mapped IPv6 address is written as IPv4.
-    pub fn address(&self) -> Option<String> {
-        self.address.map(|address| address.to_canonical().to_string())
+    /// The address in its canonical form; an IPv4-mapped IPv6 address is IPv4.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.to_canonical())
     }
 
     /// The agent as it is kept.
@@ -57,6 +57,6 @@ mod tests {
     #[test]
     fn a_mapped_address_is_one_and_the_same_as_its_ipv4_form() {
         let mapped = Client::new("::ffff:203.0.113.7".parse().ok(), None, None);
-        assert_eq!(mapped.address().as_deref(), Some("203.0.113.7"));
+        assert_eq!(mapped.address(), "203.0.113.7".parse().ok());
     }
 }

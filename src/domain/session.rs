@@ -1,6 +1,7 @@
 //! A session: one sign-in and everything that was refreshed from it.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -89,6 +90,8 @@ pub enum EndReason {
     Reuse,
     /// A token newer than the store was presented: the store went back in time.
     StoreRolledBack,
+    /// The store was replaced by an older copy of itself.
+    StoreRestored,
     /// The user had too many live sessions and this was the least recently used.
     TooManySessions,
     /// It reached the last generation.
@@ -96,7 +99,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Logout,
         Self::LogoutAll,
         Self::EndedByUser,
@@ -107,6 +110,7 @@ impl EndReason {
         Self::AccountDeleted,
         Self::Reuse,
         Self::StoreRolledBack,
+        Self::StoreRestored,
         Self::TooManySessions,
         Self::GenerationsUsedUp,
     ];
@@ -124,6 +128,7 @@ impl EndReason {
             Self::AccountDeleted => "account_deleted",
             Self::Reuse => "reuse",
             Self::StoreRolledBack => "store_rolled_back",
+            Self::StoreRestored => "store_restored",
             Self::TooManySessions => "too_many_sessions",
             Self::GenerationsUsedUp => "generations_used_up",
         }
@@ -163,11 +168,11 @@ pub struct Session {
     /// When the user signed in.
     pub created_at: Timestamp,
     /// From where.
-    pub created_ip: Option<String>,
+    pub created_ip: Option<IpAddr>,
     /// When the current generation was made: the last use of the session.
     pub rotated_at: Timestamp,
     /// From where.
-    pub rotated_ip: Option<String>,
+    pub rotated_ip: Option<IpAddr>,
     /// The agent that was used last.
     pub user_agent: Option<String>,
     /// When it expires unless it is refreshed before.

@@ -20,6 +20,12 @@ impl Timestamp {
         Self(if micros > Self::LATEST { Self::LATEST } else { micros })
     }
 
+    /// Reads a time of RFC 3339, in any time zone. What is finer than a microsecond is cut off.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        Some(Self::from_micros(i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).ok()?))
+    }
+
     /// Microseconds since the epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
@@ -68,7 +74,18 @@ mod tests {
     #[test]
     fn is_written_as_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_micros(0).to_string(), "1970-01-01T00:00:00Z");
-        assert_eq!(Timestamp::from_micros(1_795_531_200_250_000).to_string(), "2026-11-24T16:00:00.25Z");
+        assert_eq!(Timestamp::from_micros(1_795_536_000_250_000).to_string(), "2026-11-24T16:00:00.25Z");
+    }
+
+    #[test]
+    fn is_read_as_rfc_3339_in_any_zone() {
+        let time = Timestamp::from_micros(1_795_536_000_250_000);
+        for text in ["2026-11-24T16:00:00.25Z", "2026-11-24T17:00:00.2500009+01:00"] {
+            assert_eq!(Timestamp::parse(text), Some(time), "{text}");
+        }
+        for text in ["", "2026-11-24", "2026-11-24T16:00:00", "tomorrow", "2026-13-01T00:00:00Z"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

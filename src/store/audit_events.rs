@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::address;
 use super::connection::AnyConnection;
 use super::schema::audit_events;
 use crate::domain::client::Client;
@@ -60,7 +61,7 @@ pub fn record(connection: &mut AnyConnection, event: &Event<'_>) -> QueryResult<
             audit_events::severity.eq(event.kind.severity()),
             audit_events::subject_user_id.eq(event.subject.get()),
             audit_events::session_id.eq(event.session.as_bytes().as_slice()),
-            audit_events::ip.eq(event.client.address()),
+            audit_events::ip.eq(event.client.address().map(address::to_bytes)),
             audit_events::user_agent.eq(event.client.user_agent()),
             audit_events::request_id.eq(event.client.request_id().map(|id| id.to_string())),
             audit_events::detail.eq(&event.detail),

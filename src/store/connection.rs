@@ -106,19 +106,26 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
     Ok(AnyConnection::Sqlite(connection))
 }
 
+/// A connection of the pool.
+pub(crate) struct Pooled {
+    pub(crate) inner: AnyConnection,
+    /// It failed in a way that another one would not: the pool drops it.
+    pub(crate) lost: bool,
+}
+
 impl r2d2::ManageConnection for Connector {
-    type Connection = AnyConnection;
+    type Connection = Pooled;
     type Error = ConnectError;
 
-    fn connect(&self) -> Result<AnyConnection, ConnectError> {
-        self.open()
+    fn connect(&self) -> Result<Pooled, ConnectError> {
+        Ok(Pooled { inner: self.open()?, lost: false })
     }
 
-    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), ConnectError> {
-        Ok(connection.ping()?)
+    fn is_valid(&self, connection: &mut Pooled) -> Result<(), ConnectError> {
+        Ok(connection.inner.ping()?)
     }
 
-    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
-        std::thread::panicking() || connection.is_broken()
+    fn has_broken(&self, connection: &mut Pooled) -> bool {
+        connection.lost || connection.inner.is_broken()
     }
 }

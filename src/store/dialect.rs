@@ -8,9 +8,11 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::connection::AnyConnection;
+use super::schema::changes;
 use super::sessions::{Changes, SessionRow, rotate_step_by_step};
 use super::users::UserRow;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
 
 /// What a transaction can hold exclusively on Postgres; on SQLite there is only one writer anyway.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +48,11 @@ pub fn lock(connection: &mut AnyConnection, lock: Lock) -> QueryResult<()> {
 
 /// The database server's own clock; `None` where the database has no other clock than this machine's.
 pub(super) fn database_time(connection: &mut AnyConnection) -> QueryResult<Option<Timestamp>> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = BigInt)]
-        micros: i64,
-    }
     match connection {
         AnyConnection::Postgres(connection) => {
-            diesel::sql_query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros")
-                .get_result::<Row>(connection)
-                .map(|row| Some(Timestamp::from_micros(row.micros)))
+            diesel::sql_query("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS number")
+                .get_result::<Number>(connection)
+                .map(|row| Some(Timestamp::from_micros(row.number)))
         }
         AnyConnection::Sqlite(_) => Ok(None),
     }
@@ -97,7 +94,7 @@ impl QueryFragment<Pg> for RotateAtOnce<'_> {
         out.push_sql("WITH rotated AS (UPDATE sessions SET generation = generation + 1, rotated_at = ");
         out.push_bind_param::<BigInt, _>(&changes.now)?; // $1
         out.push_sql(", rotated_ip = ");
-        out.push_bind_param::<Nullable<Text>, _>(&changes.ip)?;
+        out.push_bind_param::<Nullable<Binary>, _>(&changes.ip)?;
         out.push_sql(", user_agent = ");
         out.push_bind_param::<Nullable<Text>, _>(&changes.user_agent)?;
         out.push_sql(", idle_expires_at = ");
@@ -139,4 +136,96 @@ impl QueryFragment<Pg> for RotateAtOnce<'_> {
         out.push_sql(" FROM rotated JOIN users ON users.id = rotated.user_id");
         Ok(())
     }
+}
+
+/// The function that finds a text within another, letter by letter. `LIKE` ignores case on SQLite alone.
+pub(super) const fn position_function(connection: &AnyConnection) -> &'static str {
+    match connection {
+        AnyConnection::Postgres(_) => "strpos",
+        AnyConnection::Sqlite(_) => "instr",
+    }
+}
+
+/// How far the changes have been read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Position {
+    /// On Postgres: every transaction below this id had ended.
+    Transaction(i64),
+    /// On SQLite, where one transaction commits after the other: the last number read.
+    Sequence(i64),
+}
+
+/// Notes a change of one user's sessions or rights, or of everybody's.
+pub fn note_change(connection: &mut AnyConnection, user: Option<UserId>, at: Timestamp) -> QueryResult<()> {
+    let user = user.map(UserId::get);
+    match connection {
+        AnyConnection::Postgres(connection) => diesel::sql_query(
+            "INSERT INTO changes (xid, at, user_id) VALUES (pg_current_xact_id()::text::bigint, $1, $2)",
+        )
+        .bind::<BigInt, _>(at.as_micros())
+        .bind::<Nullable<BigInt>, _>(user)
+        .execute(connection),
+        AnyConnection::Sqlite(connection) => diesel::insert_into(changes::table)
+            .values((changes::at.eq(at.as_micros()), changes::user_id.eq(user)))
+            .execute(connection),
+    }
+    .map(|_| ())
+}
+
+/// Where the changes end now.
+pub fn end_of_changes(connection: &mut AnyConnection) -> QueryResult<Position> {
+    match connection {
+        AnyConnection::Postgres(connection) => {
+            diesel::sql_query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS number")
+                .get_result::<Number>(connection)
+                .map(|row| Position::Transaction(row.number))
+        }
+        AnyConnection::Sqlite(connection) => changes::table
+            .select(diesel::dsl::max(changes::seq))
+            .first::<Option<i64>>(connection)
+            .map(|last| Position::Sequence(last.unwrap_or(0))),
+    }
+}
+
+/// The users of all changes since `position`, and the next position. On Postgres that is the oldest transaction that
+/// was still running before the rows were read: what it and later ones commit is read, or read again, next time.
+pub(super) fn changes_since(
+    connection: &mut AnyConnection,
+    position: Position,
+) -> QueryResult<(Vec<Option<i64>>, Position)> {
+    let end = end_of_changes(connection)?;
+    let rows = match (connection, position) {
+        (AnyConnection::Postgres(connection), Position::Transaction(since)) => {
+            diesel::sql_query("SELECT user_id FROM changes WHERE xid >= $1")
+                .bind::<BigInt, _>(since)
+                .load::<ChangedUser>(connection)?
+                .into_iter()
+                .map(|row| row.user_id)
+                .collect()
+        }
+        (AnyConnection::Sqlite(connection), Position::Sequence(since)) => {
+            let rows: Vec<(i64, Option<i64>)> = changes::table
+                .filter(changes::seq.gt(since))
+                .order(changes::seq)
+                .select((changes::seq, changes::user_id))
+                .load(connection)?;
+            let last = rows.last().map_or(since, |(seq, _)| *seq);
+            return Ok((rows.into_iter().map(|(_, user)| user).collect(), Position::Sequence(last)));
+        }
+        // A position of the other database: nobody knows what was missed.
+        _ => vec![None],
+    };
+    Ok((rows, end))
+}
+
+#[derive(QueryableByName)]
+struct ChangedUser {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    user_id: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }

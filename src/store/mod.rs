@@ -3,14 +3,19 @@
 //! Queries are free functions over `&mut AnyConnection` in a module per table; the caller owns the transaction. No
 //! HTTP here, no hashing, no token: a job must be short, since on SQLite all writes queue behind it.
 
+mod address;
 pub mod audit_events;
+pub mod changes;
 pub mod connection;
 pub mod dialect;
 pub mod error;
 #[cfg(feature = "failpoints")]
 mod failpoints;
+pub mod files;
+pub mod leases;
 pub mod meta;
 mod migrations;
+pub mod pruning;
 pub mod refresh_tokens;
 pub mod schema;
 pub mod sessions;
@@ -36,10 +41,15 @@ use writer::{Write, Writer};
 
 type Manager = <AnyConnection as Connection>::TransactionManager;
 
-/// Connections that readers share, and on Postgres writers too.
-const POOL: u32 = 16;
-/// How long a request waits for a connection before it is refused.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How much of the database an instance takes, and how long it waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections that readers share, and on Postgres writers too.
+    pub connections: u32,
+    /// How long a request waits for one of them before it is refused.
+    pub patience: Duration,
+}
+
 /// How often a transaction is run again that Postgres gave up in favour of another.
 const ATTEMPTS: u32 = 10;
 
@@ -48,7 +58,9 @@ const ATTEMPTS: u32 = 10;
 pub struct Store {
     pool: r2d2::Pool<Connector>,
     permits: Arc<Semaphore>,
+    patience: Duration,
     writes: Writes,
+    in_use: Option<Arc<files::InUse>>,
 }
 
 #[derive(Clone)]
@@ -62,11 +74,15 @@ enum Writes {
 impl Store {
     /// Opens the database and brings its schema up to date. An SQLite file is created if missing, readable by its
     /// owner alone. Blocks: call it before serving.
-    pub fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        if let DatabaseUrl::Sqlite(path) = url {
-            create_private_file(path)
-                .map_err(|error| StoreError::Unreachable(format!("{}: {error}", path.display())))?;
-        }
+    pub fn open(url: &DatabaseUrl, limits: Limits) -> Result<Self, StoreError> {
+        let in_use = match url {
+            DatabaseUrl::Postgres(_) => None,
+            DatabaseUrl::Sqlite(path) => {
+                let unreachable = |error: &dyn std::fmt::Display| StoreError::Unreachable(error.to_string());
+                files::create_private(path).map_err(|error| unreachable(&format!("{}: {error}", path.display())))?;
+                Some(Arc::new(files::use_store(path).map_err(|error| unreachable(&error))?))
+            }
+        };
         let writer = Connector::new(url, Access::Write);
         let mut connection = writer.open().map_err(|error| StoreError::Unreachable(error.to_string()))?;
         in_transaction(&mut connection, &mut |connection| {
@@ -74,10 +90,10 @@ impl Store {
             migrations::apply(connection)
         })?;
         let pool = r2d2::Pool::builder()
-            .max_size(POOL)
+            .max_size(limits.connections.max(1))
             .min_idle(Some(1))
             .test_on_check_out(false)
-            .connection_timeout(PATIENCE)
+            .connection_timeout(limits.patience)
             .error_handler(Box::new(LogConnectErrors))
             .build_unchecked(Connector::new(url, Access::Read));
         let writes = match url {
@@ -86,7 +102,8 @@ impl Store {
                 Writes::Queued(Writer::start(writer).map_err(|error| StoreError::Unreachable(error.to_string()))?)
             }
         };
-        Ok(Self { pool, permits: Arc::new(Semaphore::new(POOL as usize)), writes })
+        let permits = Arc::new(Semaphore::new(usize::try_from(limits.connections.max(1)).unwrap_or(1)));
+        Ok(Self { pool, permits, patience: limits.patience, writes, in_use })
     }
 
     /// Runs `job` on a connection of the pool, off the async threads. Each statement sees what was committed before it.
@@ -143,6 +160,16 @@ impl Store {
         .await
     }
 
+    /// Closes this door and, when it is the last one, waits until the files are closed.
+    pub fn close(self) {
+        let Self { pool, writes, in_use, .. } = self;
+        drop(pool);
+        if let Writes::Queued(writer) = writes {
+            writer.close();
+        }
+        drop(in_use);
+    }
+
     /// Takes the schema back and applies it again: nothing is left. For tests of the migrations.
     pub async fn rebuild(&self) -> Result<(), StoreError> {
         self.write(|connection| {
@@ -157,7 +184,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned())
+        let permit = tokio::time::timeout(self.patience, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| StoreError::Busy("all connections are in use"))?
             .map_err(|_| StoreError::Busy("the store is closing"))?;
@@ -165,7 +192,12 @@ impl Store {
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let mut connection = pool.get().map_err(|error| StoreError::Unreachable(error.to_string()))?;
-            guarded(|| work(&mut connection))
+            let result = guarded(|| work(&mut connection.inner));
+            connection.lost = matches!(
+                result,
+                Err(StoreError::Unreachable(_) | StoreError::OutcomeUnknown(_) | StoreError::Panicked)
+            );
+            result
         })
         .await
         .map_err(|_| StoreError::Panicked)?
@@ -232,14 +264,6 @@ fn attempt_transaction<T>(
 /// One job's panic is that job's failure.
 fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Panicked))
-}
-
-fn create_private_file(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(|_| ())
 }
 
 #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! The table `refresh_tokens`: the history of rotations, for people to read. It never decides anything.
 
+use std::net::IpAddr;
+
 use diesel::prelude::*;
 
+use super::address;
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::refresh_tokens;
@@ -18,7 +21,7 @@ const KEPT: i64 = 200;
 struct HistoryRow {
     generation: i64,
     created_at: i64,
-    created_ip: Option<String>,
+    created_ip: Option<Vec<u8>>,
     user_agent: Option<String>,
     expires_at: i64,
 }
@@ -31,7 +34,7 @@ pub struct Issued {
     /// When it was made.
     pub created_at: Timestamp,
     /// For whom.
-    pub created_ip: Option<String>,
+    pub created_ip: Option<IpAddr>,
     /// For which agent.
     pub user_agent: Option<String>,
     /// When it would have expired unused.
@@ -45,7 +48,7 @@ pub fn begin(connection: &mut AnyConnection, session: &Session, client: &Client)
             refresh_tokens::session_id.eq(session.id.as_bytes().as_slice()),
             refresh_tokens::generation.eq(i64::from(session.generation.get())),
             refresh_tokens::created_at.eq(session.rotated_at.as_micros()),
-            refresh_tokens::created_ip.eq(client.address()),
+            refresh_tokens::created_ip.eq(client.address().map(address::to_bytes)),
             refresh_tokens::user_agent.eq(client.user_agent()),
             refresh_tokens::expires_at.eq(session.idle_expires_at.as_micros()),
         ))
@@ -93,7 +96,7 @@ pub fn of_session(connection: &mut AnyConnection, session: SessionId) -> QueryRe
                     .and_then(Generation::new)
                     .ok_or_else(|| impossible_row("refresh_tokens", session, "generation out of range"))?,
                 created_at: Timestamp::from_micros(row.created_at),
-                created_ip: row.created_ip,
+                created_ip: address::from_bytes("refresh_tokens", session, row.created_ip)?,
                 user_agent: row.user_agent,
                 expires_at: Timestamp::from_micros(row.expires_at),
             })

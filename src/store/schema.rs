@@ -43,16 +43,16 @@ diesel::table! {
         nonce_digest -> Binary,
         generation -> BigInt,
         created_at -> BigInt,
-        created_ip -> Nullable<Text>,
+        created_ip -> Nullable<Binary>,
         rotated_at -> BigInt,
-        rotated_ip -> Nullable<Text>,
+        rotated_ip -> Nullable<Binary>,
         user_agent -> Nullable<Text>,
         idle_expires_at -> BigInt,
         expires_at -> BigInt,
         window_started_at -> BigInt,
         window_generation -> BigInt,
         ended_at -> Nullable<BigInt>,
-        ended_ip -> Nullable<Text>,
+        ended_ip -> Nullable<Binary>,
         ended_by -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
     }
@@ -63,7 +63,7 @@ diesel::table! {
         session_id -> Binary,
         generation -> BigInt,
         created_at -> BigInt,
-        created_ip -> Nullable<Text>,
+        created_ip -> Nullable<Binary>,
         user_agent -> Nullable<Text>,
         expires_at -> BigInt,
     }
@@ -98,10 +98,26 @@ diesel::table! {
         actor_user_id -> Nullable<BigInt>,
         subject_user_id -> Nullable<BigInt>,
         session_id -> Nullable<Binary>,
-        ip -> Nullable<Text>,
+        ip -> Nullable<Binary>,
         user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
         detail -> Text,
+    }
+}
+
+diesel::table! {
+    changes (seq) {
+        seq -> BigInt,
+        at -> BigInt,
+        user_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        holder -> Binary,
+        expires_at -> BigInt,
     }
 }
 

@@ -89,6 +89,11 @@ pub fn supersede_all(connection: &mut AnyConnection, now: Timestamp) -> QueryRes
         .map(|_| ())
 }
 
+/// Ends every key for good: not even tokens that it signed before are accepted.
+pub fn retire_all(connection: &mut AnyConnection) -> QueryResult<()> {
+    diesel::update(signing_keys::table).set(signing_keys::superseded_at.eq(0_i64)).execute(connection).map(|_| ())
+}
+
 /// Replaces the sealed private part.
 pub fn reseal(connection: &mut AnyConnection, kid: &str, sealed: &[u8], sealed_with: &str) -> QueryResult<()> {
     diesel::update(signing_keys::table.find(kid))

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::changes;
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::{counters, users};
@@ -180,6 +181,14 @@ pub fn insert(connection: &mut AnyConnection, new: &NewUser) -> QueryResult<User
     })
 }
 
+/// Leaves out the next `count` numbers.
+pub fn skip_ids(connection: &mut AnyConnection, count: i64) -> QueryResult<()> {
+    diesel::update(counters::table.find("user_id"))
+        .set(counters::value.eq(counters::value + count))
+        .execute(connection)
+        .map(|_| ())
+}
+
 /// Notes a sign-in, if the user is still active and what they may do is still what it was when the password was
 /// verified. The row stays locked until the transaction ends. `rehashed` replaces the stored password by a stronger
 /// form of the same one.
@@ -201,6 +210,10 @@ pub fn record_login(
             .set((users::last_login_at.eq(now.as_micros()), users::password_hash.eq(hash)))
             .execute(connection)?,
     };
+    if changed == 1 {
+        // The time of the last sign-in is part of what instances remember of a user.
+        changes::note(connection, Some(id), now)?;
+    }
     Ok(changed == 1)
 }
 
@@ -263,8 +276,8 @@ pub fn set_role(connection: &mut AnyConnection, id: UserId, role: Role, now: Tim
             users::security_version.eq(users::security_version + 1),
             users::updated_at.eq(now.as_micros()),
         ))
-        .execute(connection)
-        .map(|_| ())
+        .execute(connection)?;
+    changes::note(connection, Some(id), now)
 }
 
 /// Keeps the user out, raising the security version, or lets them in again.
@@ -275,16 +288,16 @@ pub fn set_disabled(connection: &mut AnyConnection, id: UserId, disabled: bool, 
             users::security_version.eq(users::security_version + i64::from(disabled)),
             users::updated_at.eq(now.as_micros()),
         ))
-        .execute(connection)
-        .map(|_| ())
+        .execute(connection)?;
+    changes::note(connection, Some(id), now)
 }
 
 /// Gives the user another e-mail address. A unique violation means that it is taken.
 pub fn set_email(connection: &mut AnyConnection, id: UserId, email: &Email, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.get()))
         .set((users::email.eq(email.as_str()), users::email_key.eq(email.key()), users::updated_at.eq(now.as_micros())))
-        .execute(connection)
-        .map(|_| ())
+        .execute(connection)?;
+    changes::note(connection, Some(id), now)
 }
 
 /// Marks the user as deleted and raises the security version.
@@ -295,8 +308,8 @@ pub fn delete(connection: &mut AnyConnection, id: UserId, now: Timestamp) -> Que
             users::security_version.eq(users::security_version + 1),
             users::updated_at.eq(now.as_micros()),
         ))
-        .execute(connection)
-        .map(|_| ())
+        .execute(connection)?;
+    changes::note(connection, Some(id), now)
 }
 
 /// Takes back a deletion; `false` when the user does not exist or is not deleted.

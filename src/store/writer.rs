@@ -5,6 +5,8 @@
 //! changes alone, and nobody gets an answer before the commit that holds their change is durable.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use diesel::connection::TransactionManager as _;
 use tokio::sync::oneshot;
@@ -58,14 +60,27 @@ impl<T: Send, F: FnMut(&mut AnyConnection) -> QueryResult<T> + Send> Job for Wri
 #[derive(Clone)]
 pub(super) struct Writer {
     jobs: SyncSender<Box<dyn Job>>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Writer {
     /// Starts the thread. It ends when the last clone of the writer is dropped.
     pub(super) fn start(connector: Connector) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || run(&connector, &waiting))?;
-        Ok(Self { jobs })
+        let thread =
+            std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || run(&connector, &waiting))?;
+        Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Ends the thread when this is the last clone, and waits for it.
+    pub(super) fn close(self) {
+        let Self { jobs, thread } = self;
+        drop(jobs);
+        let Some(thread) = Arc::into_inner(thread) else { return };
+        let thread = thread.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer panicked");
+        }
     }
 
     pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! The role guard: a handler that takes [`AuthenticatedUser`] or [`AdminUser`] runs for nobody else.
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
@@ -12,13 +14,35 @@ use crate::auth::authenticate::{Principal, authenticate};
 use crate::domain::role::Role;
 
 /// Somebody with a valid access token.
-pub struct AuthenticatedUser(pub Principal);
+pub struct AuthenticatedUser(pub Arc<Principal>);
 
 /// An admin with a valid access token. The store decides who is one, not the token's claim.
-pub struct AdminUser(pub Principal);
+pub struct AdminUser(pub Arc<Principal>);
 
 /// Anybody; a token that is there must be valid all the same.
-pub struct AnyUser(pub Option<Principal>);
+pub struct AnyUser(pub Option<Arc<Principal>>);
+
+/// First the one, then the other: whoever may not do something is told that before their body is read. Arguments of
+/// a handler that stand side by side are extracted at the same time.
+pub struct Then<A, B>(pub A, pub B);
+
+impl<A, B> FromRequest for Then<A, B>
+where
+    A: FromRequest<Error = Problem> + 'static,
+    B: FromRequest<Error = Problem> + 'static,
+{
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        async move {
+            let first = A::from_request(&request, &mut Payload::None).await?;
+            Ok(Self(first, B::from_request(&request, &mut payload).await?))
+        }
+        .boxed_local()
+    }
+}
 
 type Extracted<T> = LocalBoxFuture<'static, Result<T, Problem>>;
 
@@ -68,7 +92,7 @@ impl FromRequest for AnyUser {
     }
 }
 
-async fn principal(request: &HttpRequest) -> Result<Principal, Problem> {
+async fn principal(request: &HttpRequest) -> Result<Arc<Principal>, Problem> {
     let token = bearer_token(request)?;
     let state = State::of(request)?;
     Ok(authenticate(&state.auth, &token).await?)

@@ -123,7 +123,9 @@ pub fn first_byte(body: &[u8]) -> Option<u8> {
 
 /// Parses a body of any type.
 pub fn value<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // serde_json does not look into the strings of members that are ignored.
+    let text = std::str::from_utf8(body).map_err(|_| Problem::new(Code::InvalidJson))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
     let parsed = T::deserialize(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track));
     let error = match parsed {

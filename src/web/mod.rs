@@ -51,6 +51,7 @@ pub fn routes(config: &mut ServiceConfig) {
                         .route(delete().to(sessions::end_sessions_of_user)),
                 )
                 .service(resource("/sessions").route(get().to(sessions::list_sessions)))
+                .service(resource("/sessions/revoke").route(post().to(sessions::revoke_sessions)))
                 .service(
                     resource("/sessions/{sid}")
                         .route(get().to(sessions::show_session))

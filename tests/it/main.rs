@@ -4,13 +4,29 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+mod account_sessions;
+mod accounts;
+mod answer_members;
 mod architecture;
+mod authority;
+mod authorization;
+mod backup;
+mod bulk;
 mod command_line;
 mod failpoints;
 mod first_run;
 mod harness;
+mod hostile_text;
+mod input;
 mod machine;
+mod maintenance;
 mod migrations;
+mod names;
+mod naughty;
+mod passwords;
 mod races;
 mod refresh;
+mod registration;
+mod revocation;
+mod stored_passwords;
 mod tour;

@@ -1,4 +1,5 @@
--- Times are microseconds since 1970-01-01T00:00:00Z, written by the application's clock.
+-- Times are microseconds since 1970-01-01T00:00:00Z, written by the application's clock. Addresses are 16 bytes,
+-- IPv4 ones mapped into IPv6.
 
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -40,16 +41,16 @@ CREATE TABLE sessions (
     nonce_digest      BLOB   NOT NULL,
     generation        BIGINT NOT NULL,
     created_at        BIGINT NOT NULL,
-    created_ip        TEXT,
+    created_ip        BLOB,
     rotated_at        BIGINT NOT NULL,
-    rotated_ip        TEXT,
+    rotated_ip        BLOB,
     user_agent        TEXT,
     idle_expires_at   BIGINT NOT NULL,
     expires_at        BIGINT NOT NULL,
     window_started_at BIGINT NOT NULL,
     window_generation BIGINT NOT NULL,
     ended_at          BIGINT,
-    ended_ip          TEXT,
+    ended_ip          BLOB,
     ended_by          BIGINT,
     end_reason        TEXT,
     CONSTRAINT sessions_generation_range CHECK (generation BETWEEN 1 AND 2147483648),
@@ -63,7 +64,7 @@ CREATE TABLE refresh_tokens (
     session_id BLOB   NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     generation BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
-    created_ip TEXT,
+    created_ip BLOB,
     user_agent TEXT,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (session_id, generation)
@@ -94,7 +95,7 @@ CREATE TABLE audit_events (
     actor_user_id   BIGINT,
     subject_user_id BIGINT,
     session_id      BLOB,
-    ip              TEXT,
+    ip              BLOB,
     user_agent      TEXT,
     request_id      TEXT,
     detail          TEXT    NOT NULL,

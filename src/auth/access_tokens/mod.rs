@@ -90,6 +90,11 @@ impl AccessTokens {
         Self { policy, keys: RwLock::new(Arc::new(keys)) }
     }
 
+    /// How long a token is valid.
+    pub fn life(&self) -> Duration {
+        self.policy.life
+    }
+
     /// Works with `keys` from now on.
     pub fn replace_keys(&self, keys: KeySet) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);

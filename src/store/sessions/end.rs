@@ -8,6 +8,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::sessions;
+use crate::store::{address, changes};
 
 /// How and by whom a session is ended.
 #[derive(Clone, Copy, Debug)]
@@ -24,18 +25,18 @@ pub struct End<'a> {
 
 #[derive(AsChangeset)]
 #[diesel(table_name = sessions)]
-struct Ended {
+pub(super) struct Ended {
     ended_at: i64,
-    ended_ip: Option<String>,
+    ended_ip: Option<Vec<u8>>,
     ended_by: Option<i64>,
     end_reason: &'static str,
 }
 
 impl End<'_> {
-    fn changes(&self) -> Ended {
+    pub(super) fn changes(&self) -> Ended {
         Ended {
             ended_at: self.at.as_micros(),
-            ended_ip: self.client.address(),
+            ended_ip: self.client.address().map(address::to_bytes),
             ended_by: self.by.map(UserId::get),
             end_reason: self.reason.as_str(),
         }
@@ -45,7 +46,9 @@ impl End<'_> {
 /// Ends one session; `false` when it had ended before or does not exist.
 pub fn end(connection: &mut AnyConnection, id: SessionId, end: &End<'_>) -> QueryResult<bool> {
     let open = sessions::table.find(id.as_bytes().as_slice()).filter(sessions::ended_at.is_null());
-    Ok(diesel::update(open).set(end.changes()).execute(connection)? == 1)
+    let user =
+        diesel::update(open).set(end.changes()).returning(sessions::user_id).get_result(connection).optional()?;
+    note(connection, user, end)
 }
 
 /// Ends the session of a genuine token, for which the token's nonce must be the session's.
@@ -59,18 +62,25 @@ pub fn end_with_nonce(
         .find(id.as_bytes().as_slice())
         .filter(sessions::nonce_digest.eq(nonce_digest.as_slice()))
         .filter(sessions::ended_at.is_null());
-    Ok(diesel::update(open).set(end.changes()).execute(connection)? == 1)
+    let user =
+        diesel::update(open).set(end.changes()).returning(sessions::user_id).get_result(connection).optional()?;
+    note(connection, user, end)
+}
+
+/// Tells all instances that a session of this user was ended, if one was; says which.
+fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> QueryResult<bool> {
+    if let Some(user) = user {
+        changes::note(connection, UserId::new(user), end.at)?;
+    }
+    Ok(user.is_some())
 }
 
 /// Ends every session of a user; says how many had not ended before.
 pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> QueryResult<usize> {
     let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(sessions::ended_at.is_null());
-    diesel::update(open).set(end.changes()).execute(connection)
-}
-
-/// Ends every session there is; says how many had not ended before.
-pub fn end_every(connection: &mut AnyConnection, end: &End<'_>) -> QueryResult<usize> {
-    diesel::update(sessions::table.filter(sessions::ended_at.is_null())).set(end.changes()).execute(connection)
+    let ended = diesel::update(open).set(end.changes()).execute(connection)?;
+    changes::note(connection, Some(user), end.at)?;
+    Ok(ended)
 }
 
 /// Ends the least recently used of a user's live sessions until at most `keep` are left.
@@ -94,5 +104,6 @@ pub fn end_least_recently_used(
         return Ok(());
     }
     let open = sessions::table.filter(sessions::id.eq_any(surplus)).filter(sessions::ended_at.is_null());
-    diesel::update(open).set(end.changes()).execute(connection).map(|_| ())
+    diesel::update(open).set(end.changes()).execute(connection)?;
+    changes::note(connection, Some(user), end.at)
 }

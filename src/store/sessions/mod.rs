@@ -1,18 +1,22 @@
 //! The table `sessions`: one row is the whole truth about a session and its refresh tokens.
 
+mod bulk;
 mod end;
 mod rotate;
 
-pub use end::{End, end, end_all, end_every, end_least_recently_used, end_with_nonce};
+pub use bulk::{BulkFilter, count, end_batch};
+pub use end::{End, end, end_all, end_least_recently_used, end_with_nonce};
 pub(super) use rotate::{Changes, rotate_step_by_step};
 pub use rotate::{Spend, rotate};
+
+use std::net::IpAddr;
 
 use diesel::prelude::*;
 
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::sessions;
-use super::users;
+use super::{address, users};
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionState};
 use crate::domain::timestamp::Timestamp;
@@ -26,9 +30,9 @@ pub(super) struct SessionRow {
     nonce_digest: Vec<u8>,
     pub(super) generation: i64,
     created_at: i64,
-    created_ip: Option<String>,
+    created_ip: Option<Vec<u8>>,
     pub(super) rotated_at: i64,
-    pub(super) rotated_ip: Option<String>,
+    pub(super) rotated_ip: Option<Vec<u8>>,
     pub(super) user_agent: Option<String>,
     pub(super) idle_expires_at: i64,
     expires_at: i64,
@@ -109,9 +113,9 @@ impl TryFrom<SessionRow> for Session {
                 .map_err(|_| impossible_row("sessions", id, "the nonce digest is not 32 bytes"))?,
             generation: generation(row.generation)?,
             created_at: Timestamp::from_micros(row.created_at),
-            created_ip: row.created_ip,
+            created_ip: address::from_bytes("sessions", id, row.created_ip)?,
             rotated_at: Timestamp::from_micros(row.rotated_at),
-            rotated_ip: row.rotated_ip,
+            rotated_ip: address::from_bytes("sessions", id, row.rotated_ip)?,
             user_agent: row.user_agent,
             idle_expires_at: Timestamp::from_micros(row.idle_expires_at),
             expires_at: Timestamp::from_micros(row.expires_at),
@@ -125,6 +129,7 @@ impl TryFrom<SessionRow> for Session {
 
 /// Inserts a session that begins now.
 pub fn insert(connection: &mut AnyConnection, session: &Session, client: &Client) -> QueryResult<()> {
+    let ip = client.address().map(address::to_bytes);
     diesel::insert_into(sessions::table)
         .values((
             sessions::id.eq(session.id.as_bytes().as_slice()),
@@ -132,9 +137,9 @@ pub fn insert(connection: &mut AnyConnection, session: &Session, client: &Client
             sessions::nonce_digest.eq(session.nonce_digest.as_slice()),
             sessions::generation.eq(i64::from(session.generation.get())),
             sessions::created_at.eq(session.created_at.as_micros()),
-            sessions::created_ip.eq(client.address()),
+            sessions::created_ip.eq(&ip),
             sessions::rotated_at.eq(session.rotated_at.as_micros()),
-            sessions::rotated_ip.eq(client.address()),
+            sessions::rotated_ip.eq(&ip),
             sessions::user_agent.eq(client.user_agent()),
             sessions::idle_expires_at.eq(session.idle_expires_at.as_micros()),
             sessions::expires_at.eq(session.expires_at.as_micros()),
@@ -165,6 +170,15 @@ pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryRes
         .first(connection)
         .optional()?;
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+}
+
+/// From where a session was ended, when that was a request. Only its picture shows it, so that it is not read with
+/// every session.
+pub fn ended_ip(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<IpAddr>> {
+    let key = id.as_bytes().as_slice();
+    let ip: Option<Option<Vec<u8>>> =
+        sessions::table.find(key).select(sessions::ended_ip).first(connection).optional()?;
+    address::from_bytes("sessions", id, ip.flatten())
 }
 
 /// Which sessions a list holds.

@@ -13,7 +13,7 @@ use crate::domain::user::User;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::{sessions, users};
 use crate::store::users::UserRow;
-use crate::store::{dialect, refresh_tokens};
+use crate::store::{address, dialect, refresh_tokens};
 
 /// The token that is to be spent.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub(in crate::store) struct Changes<'a> {
     pub(in crate::store) last_generation: i64,
     pub(in crate::store) nonce_digest: &'a [u8],
     pub(in crate::store) now: i64,
-    pub(in crate::store) ip: Option<String>,
+    pub(in crate::store) ip: Option<Vec<u8>>,
     pub(in crate::store) user_agent: Option<&'a str>,
     pub(in crate::store) idle_expires_at: i64,
     /// A window of rotations that began at this time or before is over.
@@ -61,7 +61,7 @@ pub fn rotate(
         last_generation: Generation::LAST.get().into(),
         nonce_digest: spend.nonce_digest,
         now: now.as_micros(),
-        ip: client.address(),
+        ip: client.address().map(address::to_bytes),
         user_agent: client.user_agent(),
         idle_expires_at: now.after(rules.idle_life).as_micros(),
         window_over: now.before(RATE_WINDOW).as_micros(),

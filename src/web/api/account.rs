@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::wire::{self, SessionJson, UserJson};
 use crate::auth::sessions::live_sessions_of;
 use crate::auth::{change_password, end_session};
-use crate::web::bearer::AuthenticatedUser;
+use crate::web::bearer::{AuthenticatedUser, Then};
 use crate::web::client::ClientOf;
 use crate::web::json::{Json, object_body};
 use crate::web::problem::Problem;
@@ -31,9 +31,8 @@ pub async fn show_profile(AuthenticatedUser(principal): AuthenticatedUser) -> Ht
 /// `POST /api/users/password`
 pub async fn change_password(
     state: Data<State>,
-    AuthenticatedUser(principal): AuthenticatedUser,
     ClientOf(client): ClientOf,
-    Json(body): Json<PasswordChange>,
+    Then(AuthenticatedUser(principal), Json(body)): Then<AuthenticatedUser, Json<PasswordChange>>,
 ) -> Result<HttpResponse, Problem> {
     let (current, new) = (&body.current_password, &body.new_password);
     let pair = change_password::change_password(&state.auth, &principal.user, current, new, &client).await?;

@@ -3,14 +3,18 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use serde::Deserialize;
+use serde_json::json;
 
-use super::wire::{self, SessionDetailJson, SessionJson};
+use super::wire::{self, RoleJson, SessionDetailJson, SessionJson};
+use crate::auth::bulk_revocation::{self, BulkFilter};
 use crate::auth::sessions::{self, SessionQuery};
 use crate::auth::{Actor, end_session};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::web::bearer::AdminUser;
+use crate::web::bearer::{AdminUser, Then};
 use crate::web::client::ClientOf;
-use crate::web::problem::{Code, Problem};
+use crate::web::json::{Json, object_body};
+use crate::web::problem::{Code, FieldProblem, Problem};
 use crate::web::query::{self, Query};
 use crate::web::state::State;
 
@@ -55,6 +59,85 @@ pub async fn end_sessions_of_user(
     let id = wire::user_id(&path)?;
     end_session::end_sessions_of_user(&state.auth, Actor::User(&admin.user), id, &client).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Which sessions to end, as it was written.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BulkRevocation {
+    filter: FilterJson,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FilterJson {
+    user_id: Option<i64>,
+    role: Option<RoleJson>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    last_used_before: Option<String>,
+    created_before: Option<String>,
+    all: Option<bool>,
+}
+
+object_body!(BulkRevocation);
+
+impl FilterJson {
+    /// A filter that says nothing would end everything: that must be said. A misspelt part is refused for the same
+    /// reason.
+    fn parse(self) -> Result<BulkFilter, Problem> {
+        let wrong = |name: &str, detail: &str| {
+            Problem::fields(Code::ValidationFailed, vec![FieldProblem::member(&format!("filter/{name}"), detail)])
+        };
+        let time = |name: &str, text: Option<String>| match text {
+            Some(text) => Timestamp::parse(&text).map(Some).ok_or_else(|| wrong(name, "must be a time of RFC 3339")),
+            None => Ok(None),
+        };
+        let network = |text: String| {
+            let address = || text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from).ok();
+            text.parse().ok().or_else(address).ok_or_else(|| wrong("ip", "must be an address or a CIDR"))
+        };
+        let user = |id| UserId::new(id).ok_or_else(|| wrong("userId", "must be a user's id"));
+        let says_nothing = self.user_id.is_none()
+            && self.role.is_none()
+            && self.ip.is_none()
+            && self.user_agent.as_deref().is_none_or(str::is_empty)
+            && self.last_used_before.is_none()
+            && self.created_before.is_none();
+        if says_nothing && self.all != Some(true) {
+            return Err(wrong("all", "must be true when nothing else is given, to end every session"));
+        }
+        if self.user_agent.as_deref().is_some_and(|part| part.contains('\0')) {
+            return Err(wrong("userAgent", "must not have a NUL in it"));
+        }
+        Ok(BulkFilter {
+            user_id: self.user_id.map(user).transpose()?,
+            role: self.role.map(|role| role.0),
+            network: self.ip.map(network).transpose()?,
+            user_agent: self.user_agent,
+            last_used_before: time("lastUsedBefore", self.last_used_before)?,
+            created_before: time("createdBefore", self.created_before)?,
+            live_at: None,
+        })
+    }
+}
+
+/// `POST /api/sessions/revoke`
+pub async fn revoke_sessions(
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    Then(AdminUser(admin), Json(body)): Then<AdminUser, Json<BulkRevocation>>,
+) -> Result<HttpResponse, Problem> {
+    let filter = body.filter.parse()?;
+    let actor = Actor::User(&admin.user);
+    let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "matched": done.matched,
+        "revoked": done.revoked,
+        "effectiveBy": done.effective_by.to_string(),
+    })))
 }
 
 /// `GET /api/sessions/{sid}`

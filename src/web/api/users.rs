@@ -11,7 +11,7 @@ use crate::auth::register::{NewAccount, register};
 use crate::auth::update_user::{self, UserChanges};
 use crate::auth::users::{self, StatusFilter, UserQuery};
 use crate::domain::role::Role;
-use crate::web::bearer::{AdminUser, AnyUser};
+use crate::web::bearer::{AdminUser, AnyUser, Then};
 use crate::web::client::ClientOf;
 use crate::web::json::{Json, object_body};
 use crate::web::problem::{Code, Problem};
@@ -40,8 +40,7 @@ object_body!(Registration, UserPatch);
 /// `POST /api/users/register`
 pub async fn create_user(
     state: Data<State>,
-    AnyUser(principal): AnyUser,
-    Json(body): Json<Registration>,
+    Then(AnyUser(principal), Json(body)): Then<AnyUser, Json<Registration>>,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -108,10 +107,9 @@ pub async fn show_user(state: Data<State>, _: AdminUser, path: Path<String>) -> 
 /// `PATCH /api/users/{id}`
 pub async fn update_user(
     state: Data<State>,
-    AdminUser(admin): AdminUser,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Json(body): Json<UserPatch>,
+    Then(AdminUser(admin), Json(body)): Then<AdminUser, Json<UserPatch>>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
     let changes =

@@ -1,5 +1,7 @@
 //! What several answers hold, written out field by field, so that nothing gets out that is not named here.
 
+use std::net::IpAddr;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -124,9 +126,9 @@ pub(super) struct SessionJson<'a> {
     user_id: i64,
     state: &'static str,
     created_at: String,
-    created_ip: Option<&'a str>,
+    created_ip: Option<IpAddr>,
     last_used_at: String,
-    last_used_ip: Option<&'a str>,
+    last_used_ip: Option<IpAddr>,
     user_agent: Option<&'a str>,
     generation: u32,
     idle_expires_at: String,
@@ -153,9 +155,9 @@ impl<'a> SessionJson<'a> {
             user_id: session.user_id.get(),
             state,
             created_at: session.created_at.to_string(),
-            created_ip: session.created_ip.as_deref(),
+            created_ip: session.created_ip,
             last_used_at: session.rotated_at.to_string(),
-            last_used_ip: session.rotated_ip.as_deref(),
+            last_used_ip: session.rotated_ip,
             user_agent: session.user_agent.as_deref(),
             generation: session.generation.get(),
             idle_expires_at: session.idle_expires_at.to_string(),
@@ -183,12 +185,12 @@ pub(super) struct SessionDetailJson<'a> {
 struct RotationJson<'a> {
     generation: u32,
     created_at: String,
-    created_ip: Option<&'a str>,
+    created_ip: Option<IpAddr>,
     user_agent: Option<&'a str>,
     expires_at: String,
-    /// When the token was replaced, by whom and by which generation: the making of the next one.
+    /// When and from where the token was revoked: by the making of the next one, or by the session's end.
     revoked_at: Option<String>,
-    revoked_ip: Option<&'a str>,
+    revoked_ip: Option<IpAddr>,
     replaced_by: Option<u32>,
 }
 
@@ -198,14 +200,21 @@ impl<'a> SessionDetailJson<'a> {
         let rotation = |(issued, next): (&'a Issued, Option<&'a Issued>)| {
             // In the history of a long session the middle is missing.
             let next = next.filter(|next| issued.generation.is_parent_of(next.generation));
+            let end = match detail.session.state {
+                SessionState::Ended { at, .. } if issued.generation == detail.session.generation => Some(at),
+                _ => None,
+            };
             RotationJson {
                 generation: issued.generation.get(),
                 created_at: issued.created_at.to_string(),
-                created_ip: issued.created_ip.as_deref(),
+                created_ip: issued.created_ip,
                 user_agent: issued.user_agent.as_deref(),
                 expires_at: issued.expires_at.to_string(),
-                revoked_at: next.map(|next| next.created_at.to_string()),
-                revoked_ip: next.and_then(|next| next.created_ip.as_deref()),
+                revoked_at: text(next.map(|next| next.created_at).or(end)),
+                revoked_ip: match next {
+                    Some(next) => next.created_ip,
+                    None => end.and(detail.ended_ip),
+                },
                 replaced_by: next.map(|next| next.generation.get()),
             }
         };

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -154,6 +155,15 @@ impl Served {
 
     pub async fn get_as(&self, token: &str, path: &str) -> Answer {
         Answer::of(self.client.get(format!("{}{path}", self.base)).bearer_auth(token).send().await.unwrap()).await
+    }
+
+    /// Waits until the server, which remembers this access token, has heard from elsewhere that it is worth nothing.
+    pub async fn expect_refused_within_a_second(&self, token: &str) {
+        let began = std::time::Instant::now();
+        while self.get_as(token, "/api/users/profile").await.status != 401 {
+            assert!(began.elapsed() < Duration::from_secs(1), "the token is still accepted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Kills the process as a crash would, and gives its log.

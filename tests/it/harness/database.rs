@@ -1,10 +1,13 @@
 //! A database for one test: an SQLite file in a folder of its own, or a new database on the Postgres server.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
-use relatch::store::Store;
+use relatch::config::DatabaseUrl;
+use relatch::store::error::StoreError;
+use relatch::store::{Limits, Store};
 use tempfile::TempDir;
 
 /// A database that nobody else uses.
@@ -35,8 +38,12 @@ impl Database {
 
     /// A door to the store beside the server's own.
     pub fn store(&self) -> Store {
-        Store::open(&super::configuration(self, &[]).database_url).expect("the store opens")
+        open(&super::configuration(self, &[]).database_url).expect("the store opens")
     }
+}
+
+fn open(url: &DatabaseUrl) -> Result<Store, StoreError> {
+    Store::open(url, Limits { connections: 2, patience: Duration::from_secs(5) })
 }
 
 /// The Postgres server that the tests run on, if they do.
@@ -58,8 +65,8 @@ pub async fn tls_connections(url: &str) -> bool {
         #[diesel(sql_type = diesel::sql_types::Bool)]
         ssl: bool,
     }
-    let url = relatch::config::DatabaseUrl::Postgres(relatch::secret::Secret::new(url.to_owned()));
-    let store = Store::open(&url).expect("the store opens");
+    let url = DatabaseUrl::Postgres(relatch::secret::Secret::new(url.to_owned()));
+    let store = open(&url).expect("the store opens");
     let row: Row = store
         .read(|connection| {
             diesel::sql_query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").get_result(connection)
@@ -73,6 +80,8 @@ pub async fn tls_connections(url: &str) -> bool {
 fn create_on(server: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     let name = format!("relatch_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    // As the server does before its first connection.
+    openssl_sys::init();
     let mut connection = PgConnection::establish(server).expect("the Postgres server answers");
     connection.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
     let (base, _) = server.rsplit_once('/').expect("a URL with a database");

@@ -1,0 +1,60 @@
+//! Copies of an SQLite store, and going back to one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::end_everything::end_everything;
+use super::failure::Failure;
+use super::start::{StartError, start};
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseUrl};
+use crate::store::files::{self, FileError};
+
+/// Why there is no copy, or why the store is what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Postgres has tools of its own for this.
+    #[error("on Postgres, use {0}")]
+    Postgres(&'static str),
+    /// A file could not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The copy is not a store that this server can use.
+    #[error("the backup cannot be used: {0}")]
+    Unusable(#[from] StartError),
+    /// Sessions could not be ended.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// What a restore did.
+#[derive(Debug)]
+pub struct Restored {
+    /// How many sessions the backup had that were ended.
+    pub sessions_ended: u64,
+    /// Where the store that was replaced is now.
+    pub replaced: Option<PathBuf>,
+}
+
+/// Writes a copy of the store, also while it is served. Blocks.
+pub fn back_up(config: &Config, target: &Path) -> Result<(), BackupError> {
+    match &config.database_url {
+        DatabaseUrl::Postgres(_) => Err(BackupError::Postgres("pg_dump")),
+        DatabaseUrl::Sqlite(store) => Ok(files::back_up(store, target)?),
+    }
+}
+
+/// Puts a copy in the place of the store, once every session in it has been ended: whatever was revoked since the copy
+/// was made stays so. The store that was there is kept beside it.
+pub async fn restore(config: &Config, backup: &Path, clock: Arc<dyn Clock>) -> Result<Restored, BackupError> {
+    let DatabaseUrl::Sqlite(store) = &config.database_url else {
+        return Err(BackupError::Postgres("pg_restore, and before serving again: relatch session revoke --all"));
+    };
+    let _alone = files::use_alone(store)?;
+    let draft = files::copy_for_restore(backup, store)?;
+    let auth = start(&Config { database_url: DatabaseUrl::Sqlite(draft.clone()), ..config.clone() }, clock).await?;
+    let sessions_ended = end_everything(&auth).await?;
+    auth.close();
+    let replaced = files::put_in_place(&draft, store)?;
+    Ok(Restored { sessions_ended, replaced })
+}

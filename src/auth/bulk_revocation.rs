@@ -1,0 +1,75 @@
+//! Ending all sessions that a filter matches, or counting them first.
+
+use super::failure::Failure;
+use super::{Actor, Auth};
+use crate::domain::client::Client;
+use crate::domain::session::EndReason;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::store::sessions;
+pub use crate::store::sessions::BulkFilter;
+
+/// How many sessions are ended in one transaction: few enough for others not to wait for long.
+const BATCH: i64 = 500;
+
+/// What was found and done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revoked {
+    /// How many live sessions matched when this began.
+    pub matched: u64,
+    /// How many were ended now; fewer when some ended otherwise meanwhile.
+    pub revoked: u64,
+    /// From when on the tokens of all of them are refused by APIs, too, that verify them without asking.
+    pub effective_by: Timestamp,
+}
+
+/// Counts the live sessions that the filter matches, and ends them unless it is a dry run. What has been ended stays
+/// so when this is interrupted; the same call ends the rest.
+pub async fn revoke_sessions(
+    auth: &Auth,
+    actor: Actor<'_>,
+    filter: BulkFilter,
+    dry_run: bool,
+    client: &Client,
+) -> Result<Revoked, Failure> {
+    let (by, now) = (actor.user_id(), auth.now());
+    let filter = BulkFilter { live_at: Some(now), ..filter };
+    let matched = {
+        let filter = filter.clone();
+        auth.read(move |connection| sessions::count(connection, &filter)).await?
+    };
+    let revoked =
+        if dry_run { 0 } else { end_all_matching(auth, &filter, EndReason::EndedByAdmin, by, client).await? };
+    Ok(Revoked {
+        matched: u64::try_from(matched).unwrap_or_default(),
+        revoked,
+        effective_by: auth.now().after(auth.access_tokens.life()),
+    })
+}
+
+/// Ends the sessions that the filter matches, a batch at a time; says how many.
+pub(super) async fn end_all_matching(
+    auth: &Auth,
+    filter: &BulkFilter,
+    reason: EndReason,
+    by: Option<UserId>,
+    client: &Client,
+) -> Result<u64, Failure> {
+    let now = auth.now();
+    let mut revoked = 0;
+    let mut after = None;
+    loop {
+        let (filter, client) = (filter.clone(), client.clone());
+        let (ended, more) = auth
+            .write_change(move |connection| {
+                let end = sessions::End { at: now, reason, by, client: &client };
+                sessions::end_batch(connection, &filter, after, BATCH, &end)
+            })
+            .await?;
+        revoked += u64::try_from(ended).unwrap_or_default();
+        match more {
+            Some(last) => after = Some(last),
+            None => return Ok(revoked),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Following the changes in the store: what any instance or command changes is known to all within a second, and to
+//! the one that made the change before it is acknowledged.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::{Auth, signing_keys};
+use crate::store::changes::{self, Change, Position};
+
+/// How often the changes of others are read. Half a second of a slow read still leaves them known within one.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Reads what is new and drops what is remembered of it.
+///
+/// # Errors
+/// When the store cannot be read. Nothing that is remembered is trusted until it can.
+pub(super) async fn catch_up(auth: &Auth) -> Result<(), Failure> {
+    let mut position = auth.position.lock().await;
+    let read = read(auth, *position).await;
+    match &read {
+        Ok((changes, end)) => {
+            auth.memory.follow(changes);
+            *position = Some(*end);
+        }
+        Err(_) => {
+            auth.memory.distrust();
+            *position = None;
+        }
+    }
+    read.map(|_| ())
+}
+
+async fn read(auth: &Auth, position: Option<Position>) -> Result<(Vec<Change>, Position), Failure> {
+    let Some(since) = position else {
+        let end = auth.read(changes::end).await?;
+        // What was read before may be older than the end of the changes.
+        auth.memory.distrust();
+        return Ok((Vec::new(), end));
+    };
+    let (changes, end) = auth.read(move |connection| changes::since(connection, since)).await?;
+    if changes.contains(&Change::Everybody) {
+        // Signing keys may have been replaced, too.
+        signing_keys::reload_now(auth).await?;
+    }
+    Ok((changes, end))
+}
+
+/// Reads what is new for as long as `auth` gives the verbs to work with.
+pub async fn follow<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
+    let mut was_lost = false;
+    while let Some(auth) = auth() {
+        let caught_up = catch_up(auth.as_ref()).await;
+        drop(auth);
+        match &caught_up {
+            Ok(()) if was_lost => tracing::info!("changes in the store are followed again"),
+            Err(failure) if !was_lost => tracing::warn!(%failure, "changes in the store cannot be followed"),
+            _ => {}
+        }
+        was_lost = caught_up.is_err();
+        tokio::time::sleep(EVERY).await;
+    }
+}

@@ -1,0 +1,153 @@
+//! Keeping the store small: what is old enough is deleted, in steps so small that nobody waits for long.
+//!
+//! One instance does it at a time, which a lease in the store sees to. Reuse detection loses nothing by it: a session's
+//! row stays until long after the session ended or expired, and an unknown session is refused anyway.
+
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::{Auth, entropy};
+use crate::domain::timestamp::Timestamp;
+use crate::store::error::StoreError;
+use crate::store::{changes, leases, pruning};
+
+/// How often it is looked whether there is something to do.
+const EVERY: Duration = Duration::from_mins(10);
+/// How long a lease lasts unless it is renewed.
+const LEASE: Duration = Duration::from_mins(2);
+/// How many sessions are looked at in one read.
+const PART: i64 = 1_000;
+/// A step that took longer than this is followed by a smaller one.
+const STEP_TARGET: Duration = Duration::from_millis(15);
+/// How many rows a step deletes at first and at most.
+const STEP_FIRST: usize = 10;
+const STEP_MAX: usize = 500;
+/// How long instances have to read a change.
+const CHANGES_KEPT: Duration = Duration::from_hours(1);
+/// How long a deleted user can be restored.
+pub const USERS_KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// What was deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pruned {
+    /// Sessions that had ended or expired.
+    pub sessions: usize,
+    /// Rotations of sessions that live on.
+    pub rotations: usize,
+    /// Users who had been deleted.
+    pub users: usize,
+    /// The longest step: how long a writer may have waited for this.
+    pub longest_step: Duration,
+}
+
+/// Prunes once; `None` when another instance is at it.
+pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
+    let mut work = Work { auth, holder: entropy::bytes()?, step: STEP_FIRST, done: Pruned::default() };
+    if !work.keep_lease().await? {
+        return Ok(None);
+    }
+    let now = auth.now();
+    let cutoff = now.before(auth.policy.history_life);
+    work.prune_sessions(cutoff).await?;
+    work.purge_users(now.before(USERS_KEPT)).await?;
+    work.prune_changes(now.before(CHANGES_KEPT)).await?;
+    auth.write(move |connection| pruning::delete_setup_links(connection, now)).await?;
+    work.release_lease().await?;
+    Ok(Some(work.done))
+}
+
+/// Prunes again and again for as long as `auth` gives the verbs to work with.
+pub async fn keep_pruning<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(auth) = auth() else { return };
+        match prune(auth.as_ref()).await {
+            Ok(Some(Pruned { sessions, rotations, users, longest_step })) => {
+                let ms = longest_step.as_millis();
+                tracing::info!(sessions, rotations, users, longest_step_ms = ms, "old rows were deleted");
+            }
+            Ok(None) => tracing::debug!("another instance deletes old rows"),
+            Err(failure) => tracing::warn!(%failure, "old rows could not be deleted; that is tried again later"),
+        }
+    }
+}
+
+struct Work<'a> {
+    auth: &'a Auth,
+    holder: [u8; 16],
+    step: usize,
+    done: Pruned,
+}
+
+impl Work<'_> {
+    async fn keep_lease(&self) -> Result<bool, Failure> {
+        self.lease_until(self.auth.now().after(LEASE)).await
+    }
+
+    async fn release_lease(&self) -> Result<(), Failure> {
+        self.lease_until(self.auth.now()).await.map(|_| ())
+    }
+
+    async fn lease_until(&self, until: Timestamp) -> Result<bool, Failure> {
+        let (holder, now) = (self.holder, self.auth.now());
+        match self.auth.write(move |connection| leases::take(connection, "pruning", &holder, now, until)).await {
+            Err(Failure::Store(StoreError::Taken)) => Ok(false),
+            result => result,
+        }
+    }
+
+    async fn prune_sessions(&mut self, cutoff: Timestamp) -> Result<(), Failure> {
+        let mut after = None;
+        loop {
+            let part = self.auth.read(move |connection| pruning::look(connection, after, cutoff, PART)).await?;
+            self.done.sessions += self.in_steps(part.sessions, pruning::delete_sessions).await?;
+            self.done.rotations += self
+                .in_steps(part.histories, move |connection, ids| pruning::delete_history(connection, ids, cutoff))
+                .await?;
+            after = part.last;
+            if after.is_none() || !self.keep_lease().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn purge_users(&mut self, cutoff: Timestamp) -> Result<(), Failure> {
+        let users = self.auth.read(move |connection| pruning::users_to_purge(connection, cutoff)).await?;
+        for user in users {
+            let began = Instant::now();
+            self.done.users += self.auth.write(move |connection| pruning::purge_user(connection, user, cutoff)).await?;
+            self.done.longest_step = self.done.longest_step.max(began.elapsed());
+        }
+        Ok(())
+    }
+
+    async fn prune_changes(&mut self, until: Timestamp) -> Result<(), Failure> {
+        let limit = i64::try_from(STEP_MAX).unwrap_or(i64::MAX);
+        while self.auth.write(move |connection| changes::prune(connection, until, limit)).await? == STEP_MAX {}
+        Ok(())
+    }
+
+    /// Deletes the rows in transactions that adapt to how long the last one took.
+    async fn in_steps(
+        &mut self,
+        ids: Vec<Vec<u8>>,
+        delete: impl Fn(&mut crate::store::connection::AnyConnection, &[Vec<u8>]) -> crate::store::QueryResult<usize>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<usize, Failure> {
+        let mut deleted = 0;
+        let mut rest = ids.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.step.min(rest.len()));
+            let (now, delete) = (now.to_vec(), delete.clone());
+            let began = Instant::now();
+            deleted += self.auth.write(move |connection| delete(connection, &now)).await?;
+            let took = began.elapsed();
+            self.done.longest_step = self.done.longest_step.max(took);
+            self.step = if took > STEP_TARGET { self.step / 2 } else { self.step * 2 }.clamp(1, STEP_MAX);
+            rest = later;
+        }
+        Ok(deleted)
+    }
+}

@@ -1,0 +1,33 @@
+//! The table `leases`: which instance does what only one may do at a time.
+
+use diesel::prelude::*;
+
+use super::connection::AnyConnection;
+use super::schema::leases;
+use crate::domain::timestamp::Timestamp;
+
+/// Takes or keeps a lease until `until`; `false` while somebody else has it.
+pub fn take(
+    connection: &mut AnyConnection,
+    name: &str,
+    holder: &[u8; 16],
+    now: Timestamp,
+    until: Timestamp,
+) -> QueryResult<bool> {
+    let free = leases::table
+        .find(name)
+        .filter(leases::holder.eq(holder.as_slice()).or(leases::expires_at.le(now.as_micros())));
+    let values = (leases::holder.eq(holder.as_slice()), leases::expires_at.eq(until.as_micros()));
+    if diesel::update(free).set(values).execute(connection)? == 1 {
+        return Ok(true);
+    }
+    let held: Option<i64> = leases::table.find(name).select(leases::expires_at).first(connection).optional()?;
+    if held.is_some() {
+        return Ok(false);
+    }
+    // Two that come here at once cannot both insert: the other's transaction fails and it asks again later.
+    diesel::insert_into(leases::table)
+        .values((leases::name.eq(name), leases::holder.eq(holder.as_slice()), leases::expires_at.eq(until.as_micros())))
+        .execute(connection)
+        .map(|_| true)
+}

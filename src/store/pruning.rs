@@ -1,0 +1,79 @@
+//! Finding what is old enough to go, and deleting it, a little at a time.
+
+use diesel::prelude::*;
+
+use super::connection::AnyConnection;
+use super::schema::{refresh_tokens, sessions, setup_links, users};
+use crate::domain::session::SessionId;
+use crate::domain::timestamp::Timestamp;
+
+/// A part of the walk through all sessions: what in it is to go, and where the next part begins.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Sessions that ended or expired long ago, with their history.
+    pub sessions: Vec<Vec<u8>>,
+    /// Sessions that live on, and may have old history.
+    pub histories: Vec<Vec<u8>>,
+    /// The last session of this part; `None` at the end.
+    pub last: Option<SessionId>,
+}
+
+/// Looks at up to `limit` sessions behind `after`, the oldest first, without holding up any writer.
+pub fn look(
+    connection: &mut AnyConnection,
+    after: Option<SessionId>,
+    cutoff: Timestamp,
+    limit: i64,
+) -> QueryResult<Part> {
+    let columns =
+        (sessions::id, sessions::created_at, sessions::ended_at, sessions::idle_expires_at, sessions::expires_at);
+    let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+    let rows: Vec<(Vec<u8>, i64, Option<i64>, i64, i64)> = sessions::table
+        .filter(sessions::id.gt(after))
+        .order(sessions::id)
+        .limit(limit)
+        .select(columns)
+        .load(connection)?;
+    let cutoff = cutoff.as_micros();
+    let full = i64::try_from(rows.len()).is_ok_and(|found| found == limit);
+    let last = rows.last().filter(|_| full).and_then(|row| <[u8; 16]>::try_from(row.0.as_slice()).ok());
+    let mut part = Part { last: last.map(SessionId::from_bytes), ..Part::default() };
+    for (id, created_at, ended_at, idle_expires_at, expires_at) in rows {
+        if ended_at.unwrap_or(i64::MAX).min(idle_expires_at).min(expires_at) < cutoff {
+            part.sessions.push(id);
+        } else if created_at < cutoff {
+            part.histories.push(id);
+        }
+    }
+    Ok(part)
+}
+
+/// Deletes sessions with their history. Their tokens are unknown from then on, and refused as that.
+pub fn delete_sessions(connection: &mut AnyConnection, ids: &[Vec<u8>]) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::id.eq_any(ids))).execute(connection)
+}
+
+/// Deletes what is older than `cutoff` in the history of sessions that live on. What decides is in the sessions' rows.
+pub fn delete_history(connection: &mut AnyConnection, ids: &[Vec<u8>], cutoff: Timestamp) -> QueryResult<usize> {
+    let old = refresh_tokens::table
+        .filter(refresh_tokens::session_id.eq_any(ids))
+        .filter(refresh_tokens::created_at.lt(cutoff.as_micros()));
+    diesel::delete(old).execute(connection)
+}
+
+/// Users who were deleted before `cutoff`.
+pub fn users_to_purge(connection: &mut AnyConnection, cutoff: Timestamp) -> QueryResult<Vec<i64>> {
+    users::table.filter(users::deleted_at.lt(cutoff.as_micros())).select(users::id).load(connection)
+}
+
+/// Deletes a user for good, unless the deletion was taken back meanwhile. The counter sees to it that nobody gets the
+/// id again.
+pub fn purge_user(connection: &mut AnyConnection, id: i64, cutoff: Timestamp) -> QueryResult<usize> {
+    let deleted = users::table.find(id).filter(users::deleted_at.lt(cutoff.as_micros()));
+    diesel::delete(deleted).execute(connection)
+}
+
+/// Deletes set-up links that can no longer be used.
+pub fn delete_setup_links(connection: &mut AnyConnection, now: Timestamp) -> QueryResult<usize> {
+    diesel::delete(setup_links::table.filter(setup_links::expires_at.le(now.as_micros()))).execute(connection)
+}

@@ -1,0 +1,232 @@
+//! Authority that changes: it is gone with the very next request, and there is always an admin left.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
+use relatch::auth::Actor;
+use relatch::auth::update_user::{UserChanges, restore_user, update_user};
+use relatch::domain::client::Client;
+use relatch::domain::role::Role;
+use relatch::domain::user::UserId;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, PASSWORD, Person, TestApp};
+use crate::registration::{REGISTER, account};
+
+fn path_of(person: &Person) -> String {
+    format!("/api/users/{}", person.id)
+}
+
+/// The three ways to lose the rights of an admin.
+async fn strip(admin: &Person, victim: &Person, how: usize) -> Answer {
+    match how % 3 {
+        0 => admin.patch(&path_of(victim), &json!({ "role": 1 })).await,
+        1 => admin.patch(&path_of(victim), &json!({ "disabled": true })).await,
+        _ => admin.delete(&path_of(victim)).await,
+    }
+}
+
+/// Makes an enabled admin of them again, as an operator would.
+async fn reinstate(app: &TestApp, person: &Person) {
+    let id = UserId::new(person.id).unwrap();
+    let _ = restore_user(app.app.auth(), id).await;
+    let changes = UserChanges { email: None, role: Some(Role::Admin), disabled: Some(false) };
+    update_user(app.app.auth(), Actor::Operator, id, changes, &Client::default()).await.unwrap();
+}
+
+async fn active_admins(app: &TestApp) -> i64 {
+    app.database.store().read(relatch::store::users::count_active_admins).await.unwrap()
+}
+
+#[tokio::test]
+async fn m5_the_last_admin_can_be_neither_demoted_nor_disabled_nor_deleted() {
+    let app = TestApp::start().await;
+    let (admin, other) = (app.admin("root").await, app.admin("deputy").await);
+    // A disabled admin and a deleted one are none to rely on.
+    let gone = app.admin("gone").await;
+    admin.delete(&path_of(&gone)).await.expect_status(204);
+    admin.patch(&path_of(&other), &json!({ "disabled": true })).await.expect_status(200);
+    app.user("saif").await;
+    for how in 0..3 {
+        strip(&admin, &admin, how).await.expect_problem(409, "last_admin");
+        admin.profile().await.expect_status(200);
+    }
+    for patch in [
+        json!({ "role": "User", "disabled": false }),
+        json!({ "role": 0, "disabled": true }),
+        json!({ "email": "changed@example.com", "role": 1 }),
+    ] {
+        admin.patch(&path_of(&admin), &patch).await.expect_problem(409, "last_admin");
+    }
+    let unchanged = admin.patch(&path_of(&admin), &json!({ "role": 0, "disabled": false })).await.expect_status(200);
+    assert_eq!(unchanged.text_at("email"), "root@example.com");
+    admin.profile().await.expect_status(200);
+    // The disabled one may be demoted and deleted: they are not the last who can sign in.
+    admin.patch(&path_of(&other), &json!({ "role": 1 })).await.expect_status(200);
+    admin.delete(&path_of(&other)).await.expect_status(204);
+    // As soon as there is another, one may go.
+    let body = json!({ "username": "next", "email": "next@example.com", "password": PASSWORD, "role": 0 });
+    admin.post(REGISTER, &body).await.expect_status(201);
+    let next = app.sign_in("next").await;
+    admin.delete(&path_of(&admin)).await.expect_status(204);
+    strip(&next, &next, 0).await.expect_problem(409, "last_admin");
+    assert_eq!(active_admins(&app).await, 1);
+}
+
+#[tokio::test]
+async fn m5_two_admins_who_strip_each_other_at_once_leave_one() {
+    let app = TestApp::start().await;
+    let beside = TestApp::on(app.database.clone(), &[]).await;
+    app.admin("one").await;
+    app.admin("two").await;
+    let (mut refused, mut too_late) = (0, 0);
+    for round in 0..100 {
+        // In every other round they are at two instances of the service.
+        let other = if round % 2 == 0 { &app } else { &beside };
+        let one = app.sign_in("one").await;
+        let two = Person::of_pair(other, &other.login("two", PASSWORD).await.expect_status(200));
+        let (by_one, by_two) = tokio::join!(strip(&one, &two, round), strip(&two, &one, round / 3));
+        let won = [&by_one, &by_two].iter().filter(|answer| answer.status < 300).count();
+        assert_eq!((won, active_admins(&app).await), (1, 1), "{by_one:?} {by_two:?}");
+        for loser in [by_one, by_two].into_iter().filter(|answer| answer.status >= 300) {
+            match loser.status {
+                409 => refused += usize::from(loser.expect_problem(409, "last_admin").status == 409),
+                _ => too_late += usize::from(loser.expect_problem(401, "invalid_token").status == 401),
+            }
+        }
+        reinstate(&app, &one).await;
+        reinstate(&app, &two).await;
+        assert_eq!(active_admins(&app).await, 2);
+    }
+    assert_eq!(refused + too_late, 100);
+}
+
+#[tokio::test]
+async fn m6_admins_may_give_up_their_own_rights_and_lose_them_at_once() {
+    let app = TestApp::start().await;
+    app.admin("root").await;
+    for (how, code) in [(0, None), (1, Some("invalid_credentials")), (2, Some("invalid_credentials"))] {
+        let name = format!("admin{how}");
+        let admin = app.admin(&name).await;
+        let second = app.sign_in(&name).await;
+        assert!(strip(&admin, &admin, how).await.status < 300);
+        for old in [&admin, &second] {
+            old.profile().await.expect_problem(401, "invalid_token");
+            old.get("/api/users").await.expect_problem(401, "invalid_token");
+        }
+        match code {
+            None => app.sign_in(&name).await.get("/api/users").await.expect_problem(403, "insufficient_role"),
+            Some(code) => app.login(&name, PASSWORD).await.expect_problem(401, code),
+        };
+    }
+}
+
+#[tokio::test]
+async fn m7_b12_whoever_is_demoted_disabled_or_deleted_is_so_at_the_next_request() {
+    let app = TestApp::start().await;
+    let root = app.admin("root").await;
+    for how in 0..3 {
+        let name = format!("admin{how}");
+        let (admin, second) = (app.admin(&name).await, app.sign_in(&name).await);
+        for person in [&admin, &second] {
+            person.get("/api/users").await.expect_status(200);
+        }
+        assert!(strip(&root, &admin, how).await.status < 300);
+        for person in [&admin, &second] {
+            let requests = [
+                (Method::GET, "/api/users"),
+                (Method::DELETE, "/api/users/1/sessions"),
+                (Method::GET, "/api/users/profile"),
+                (Method::POST, "/api/auth/logout-all"),
+            ];
+            for (method, path) in requests {
+                let request = person.request(method, path);
+                app.send(request).await.expect_problem(401, "invalid_token");
+            }
+            person.post(REGISTER, &account("x", "x")).await.expect_problem(401, "invalid_token");
+            let refreshed = app.refresh(&person.refresh_token).await;
+            if how != 0 {
+                refreshed.expect_problem(401, if how == 1 { "account_disabled" } else { "session_revoked" });
+                continue;
+            }
+            // A demotion ends no session: the next access token has the new role.
+            let next = refreshed.expect_status(200);
+            assert_eq!(
+                (next.text_at("role").as_str(), claim(&next.text_at("jwtToken"), "role")),
+                ("User", json!("User"))
+            );
+            let next = Person::of_pair(&app, &next);
+            assert_eq!(next.profile().await.expect_status(200).text_at("role"), "User");
+            next.get("/api/users").await.expect_problem(403, "insufficient_role");
+        }
+    }
+    // And a promotion is there with the next refresh.
+    let person = app.user("saif").await;
+    root.patch(&path_of(&person), &json!({ "role": "Admin" })).await.expect_status(200);
+    person.get("/api/users").await.expect_problem(401, "invalid_token");
+    let next = app.refresh(&person.refresh_token).await.expect_status(200);
+    assert_eq!(claim(&next.text_at("jwtToken"), "role"), "Admin");
+    Person::of_pair(&app, &next).get("/api/users").await.expect_status(200);
+    // Who is let in again starts anew.
+    root.patch(&path_of(&person), &json!({ "disabled": true })).await.expect_status(200);
+    app.login("saif", PASSWORD).await.expect_problem(401, "invalid_credentials");
+    root.patch(&path_of(&person), &json!({ "disabled": false })).await.expect_status(200);
+    app.refresh(&next.text_at("refreshToken")).await.expect_problem(401, "session_revoked");
+    app.sign_in("saif").await.get("/api/users").await.expect_status(200);
+}
+
+/// What an access token says, unverified.
+fn claim(token: &str, name: &str) -> Value {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&payload).unwrap()[name].clone()
+}
+
+#[tokio::test]
+async fn m12_no_token_of_a_refresh_that_raced_with_a_demotion_has_the_old_role() {
+    let app = TestApp::start().await;
+    let beside = TestApp::on(app.database.clone(), &[]).await;
+    let root = app.admin("root").await;
+    app.admin("deputy").await;
+    let mut seen = BTreeSet::new();
+    for round in 0..40 {
+        let mut sessions = Vec::new();
+        for _ in 0..4 {
+            sessions.push(app.sign_in("deputy").await);
+        }
+        let demote = strip(&root, &sessions[0], if round % 4 == 3 { 1 } else { 0 });
+        let refreshes = join_all(sessions.iter().enumerate().map(|(number, session)| {
+            let instance = if number % 2 == 0 { &app } else { &beside };
+            instance.refresh(&session.refresh_token)
+        }));
+        // Sometimes one is first, sometimes the other.
+        let (refreshed, demoted) = if round % 2 == 0 {
+            tokio::join!(refreshes, demote)
+        } else {
+            let (demoted, refreshed) = tokio::join!(demote, refreshes);
+            (refreshed, demoted)
+        };
+        demoted.expect_status(200);
+        for answer in refreshed {
+            if answer.status != 200 {
+                answer.expect_problem(401, "account_disabled");
+                continue;
+            }
+            let role = claim(&answer.text_at("jwtToken"), "role");
+            assert_eq!(role, answer.text_at("role"));
+            let got = Person::of_pair(&app, &answer).get("/api/users").await;
+            match role.as_str() {
+                Some("User") => got.expect_problem(403, "insufficient_role"),
+                _ => got.expect_problem(401, "invalid_token"),
+            };
+            seen.insert(role.to_string());
+            // Nor has any that comes later.
+            let later = app.refresh(&answer.text_at("refreshToken")).await;
+            assert!(later.status == 401 || claim(&later.text_at("jwtToken"), "role") == "User", "{later:?}");
+        }
+        reinstate(&app, &sessions[0]).await;
+    }
+    assert!(seen.contains("\"User\"") && seen.contains("\"Admin\""), "the race went one way only: {seen:?}");
+}
