@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::history::Op;
+use crate::history::{Kind, Op, Outcome};
 use sessions::View;
 use store::Facts;
 
@@ -77,6 +77,8 @@ pub(crate) struct Limits {
     pub(crate) grace: u64,
     /// How long an answer may take, in microseconds.
     pub(crate) answer: u64,
+    /// How long other instances may accept the access tokens of what has ended, in microseconds.
+    pub(crate) reach: u64,
 }
 
 /// What was found.
@@ -127,8 +129,9 @@ impl Findings {
 
 /// Checks a whole history, and the store's facts when there are any.
 pub(crate) fn check(ops: &[Op], facts: Option<&Facts>, limits: &Limits) -> Findings {
-    let mut findings = Findings { ops: ops.len(), ..Findings::default() };
-    findings.unknown = ops.iter().filter(|op| op.outcome == crate::history::Outcome::Info).count();
+    let clients = || ops.iter().filter(|op| op.op != Kind::Settled);
+    let mut findings = Findings { ops: clients().count(), ..Findings::default() };
+    findings.unknown = clients().filter(|op| op.outcome == Outcome::Info).count();
     let views = sessions::split(ops);
     findings.sessions = views.len();
     rules::check_answers(ops, limits, &mut findings);
@@ -146,7 +149,7 @@ pub(crate) fn check(ops: &[Op], facts: Option<&Facts>, limits: &Limits) -> Findi
 }
 
 fn check_order(view: &View<'_>, limits: &Limits, findings: &mut Findings) {
-    match model::explain(view, limits.grace) {
+    match model::explain(view, limits) {
         model::Explanation::Found => {}
         model::Explanation::Undecided => findings.undecided += 1,
         model::Explanation::None { stuck_at } => {

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::Limits;
 use super::sessions::{Timed, View};
 use crate::history::{Kind, Op, Outcome};
 
@@ -63,7 +64,7 @@ struct Search<'a> {
 }
 
 /// Looks for an order.
-pub(crate) fn explain(view: &View<'_>, grace: u64) -> Explanation {
+pub(crate) fn explain(view: &View<'_>, limits: &Limits) -> Explanation {
     let step = |timed: &Timed<'_>, op| Step {
         op,
         from: timed.op.t_inv,
@@ -74,15 +75,20 @@ pub(crate) fn explain(view: &View<'_>, grace: u64) -> Explanation {
     let born = Timed { op: view.born, until: view.born.t_ret };
     let mut steps = vec![step(&born, view.born)];
     steps.extend(view.uses.iter().chain(&view.ends).map(|timed| step(timed, timed.op)));
-    // A read of unknown outcome says nothing.
-    steps.retain(|step| step.answered || step.op.op != Kind::Profile);
+    // A read of unknown outcome says nothing; nor does one that another instance may have granted from memory.
+    let says_nothing = |op: &Op| match op.outcome {
+        Outcome::Info => true,
+        Outcome::Ok => limits.reach > 0,
+        Outcome::Fail => false,
+    };
+    steps.retain(|step| step.op.op != Kind::Profile || !says_nothing(step.op));
     steps.sort_by_key(|step| (!step.answered, step.from));
     let count = steps.len();
     let answered = steps.iter().filter(|step| step.answered).count();
     let mut search = Search {
         steps,
         answered,
-        grace,
+        grace: limits.grace,
         done: vec![false; count],
         first: 0,
         taken: 0,

@@ -71,7 +71,7 @@ pub(super) fn check_session(
 ) {
     let danger = Danger::of(view, limits.grace);
     check_successors(view, findings);
-    check_revival(view, findings);
+    check_revival(view, limits.reach, findings);
     check_refusals(view, &danger, facts, findings);
     check_missed_thefts(view, findings);
     match facts {
@@ -145,7 +145,7 @@ fn check_successors(view: &View<'_>, findings: &mut Findings) {
 }
 
 /// After an acknowledged end, and after a refusal that says that it has ended, nothing is given out.
-fn check_revival(view: &View<'_>, findings: &mut Findings) {
+fn check_revival(view: &View<'_>, reach: u64, findings: &mut Findings) {
     let acknowledged = view
         .ends
         .iter()
@@ -155,7 +155,8 @@ fn check_revival(view: &View<'_>, findings: &mut Findings) {
     let seen = view.uses.iter().filter(|timed| timed.op.outcome == Outcome::Fail).map(|timed| timed.op.t_ret);
     let Some(ended) = acknowledged.chain(seen).min() else { return };
     for timed in &view.uses {
-        if timed.op.outcome == Outcome::Ok && timed.op.t_inv > ended {
+        let reach = if timed.op.op == Kind::Profile { reach } else { 0 };
+        if timed.op.outcome == Outcome::Ok && timed.op.t_inv > ended.saturating_add(reach) {
             findings.raise(
                 Rule::Revival,
                 view.id,

@@ -1,12 +1,13 @@
 //! What the database itself says after a run. The server must have ended: this opens the store beside it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use relatch::config::DatabaseUrl;
 use relatch::secret::Secret;
-use relatch::store::Store;
+use relatch::store::{Limits, Store};
 
 /// The rows that the oracle compares with the history.
 #[derive(Default)]
@@ -65,7 +66,8 @@ pub(crate) fn parse(url: &str) -> DatabaseUrl {
 pub(crate) fn read(url: &str) -> Result<Facts, String> {
     let database = parse(url);
     let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
-    let store = Store::open(&database).map_err(|error| format!("the store does not open: {error}"))?;
+    let limits = Limits { connections: 2, patience: Duration::from_secs(10) };
+    let store = Store::open(&database, limits).map_err(|error| format!("the store does not open: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let hex = if sqlite { "lower(hex(s.id))" } else { "encode(s.id, 'hex')" };
     let sessions = format!(

@@ -4,7 +4,7 @@ use super::store::{Facts, SessionFacts};
 use super::{Findings, Limits, Rule, check};
 use crate::history::{Kind, Op, Outcome};
 
-const LIMITS: Limits = Limits { grace: 30_000_000, answer: 5_000_000 };
+const LIMITS: Limits = Limits { grace: 30_000_000, answer: 5_000_000, reach: 0 };
 
 /// Writes histories, one millisecond an operation.
 #[derive(Default)]
@@ -312,6 +312,18 @@ fn access_tokens_work_while_their_session_lives_and_are_all_different() {
         op.jti = Some("the same".to_owned());
     }
     assert_raised(&story.check(), Rule::Verify);
+}
+
+#[test]
+fn another_instance_may_accept_an_access_token_for_a_moment_and_no_longer() {
+    let limits = Limits { reach: 1_000_000, ..LIMITS };
+    let mut story = Story::begun();
+    story.push(Kind::Revoke, Outcome::Ok, "");
+    story.push(Kind::Profile, Outcome::Ok, "");
+    assert_clean(&check(&story.ops, None, &limits));
+    story.wait(1);
+    story.push(Kind::Profile, Outcome::Ok, "");
+    assert_raised(&check(&story.ops, None, &limits), Rule::Revival);
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(super) fn rolling(lab: &Lab, database: &str) -> Result<bool, String> {
     }
     let rounds = lab.rounds.unwrap_or(10);
     let mut run = Run::prepare(lab, "rolling", database, &Plan { one_shot: true, ..Plan::STANDARD }, 30)?;
+    run.reach = 1_000_000;
     let mut servers = [run.launch.start()?, run.launch.start()?];
     run.load.targets.set(&servers.each_ref().map(crate::server::Server::address));
     run.start_load()?;

@@ -57,6 +57,8 @@ pub(crate) struct Run<'a> {
     /// The name of the Postgres database, if it is one.
     database: Option<String>,
     grace: u64,
+    /// Set by scenarios with several instances.
+    pub(crate) reach: u64,
     workers: Vec<JoinHandle<()>>,
     began: Instant,
 }
@@ -96,6 +98,7 @@ impl<'a> Run<'a> {
             url,
             database,
             grace: u64::from(grace) * 1_000_000,
+            reach: 0,
             workers: Vec::new(),
             began: Instant::now(),
         })
@@ -150,7 +153,7 @@ impl<'a> Run<'a> {
         }
         self.settle()?;
         let facts = oracle::store::read(&self.url)?;
-        let limits = Limits { grace: self.grace, answer: 5_000_000 };
+        let limits = Limits { grace: self.grace, answer: 5_000_000, reach: self.reach };
         let findings = oracle::check(&self.load.history.ops(), Some(&facts), &limits);
         let tally = &self.load.tally;
         println!(
