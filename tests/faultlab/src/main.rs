@@ -7,6 +7,7 @@ mod http;
 mod load;
 mod oracle;
 mod postgres;
+mod power;
 mod proxy;
 mod rng;
 mod scenarios;
@@ -30,6 +31,9 @@ Usage: faultlab --binary RELATCH --artifacts DIR [OPTIONS] SCENARIO sqlite|postg
 ";
 
 fn main() -> ExitCode {
+    if let Some(journal) = std::env::var_os(power::VARIABLE) {
+        return power::serve(&journal);
+    }
     let (lab, scenario, database) = match parse(std::env::args().skip(1)) {
         Ok(parsed) => parsed,
         Err(wrong) => {

@@ -1,7 +1,7 @@
 //! The supervisor: starts the relatch binary, waits until it says that it serves, and ends it by its process id.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,7 @@ impl Launch {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", self.program.display()))?;
+        self.note_pid(child.id());
         let stdout = child.stdout.take().ok_or("no standard output")?;
         let mut server = Server { child, address: None, ready_after: Duration::ZERO };
         // The line is read on a thread of its own, since a server that hangs writes none. The thread goes on reading:
@@ -103,6 +104,17 @@ impl Launch {
             }
         }
         Err(format!("the server did not come up within {START:?}: see {}", self.log().display()))
+    }
+}
+
+impl Launch {
+    /// For whoever has to clean up when the laboratory itself is killed.
+    fn note_pid(&self, pid: u32) {
+        if let Some(folder) = self.folder.parent()
+            && let Ok(mut file) = OpenOptions::new().create(true).append(true).open(folder.join("pids"))
+        {
+            let _ = writeln!(file, "{pid}");
+        }
     }
 }
 

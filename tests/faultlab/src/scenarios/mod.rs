@@ -4,6 +4,7 @@ mod contention;
 mod drain;
 mod kill;
 mod network;
+mod power;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) fn run(lab: &Lab, scenario: &str, database: &str) -> Result<bool, Str
     match scenario {
         "kill" => kill::at_random(lab, database),
         "failpoints" => kill::at_failpoints(lab, database),
+        "power-loss" => power::cut(lab, database),
         "sigterm" => drain::single(lab, database),
         "rolling" => drain::rolling(lab, database),
         "postgres-restart" => network::database_restarts(lab, database),
