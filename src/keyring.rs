@@ -175,7 +175,6 @@ fn expand(prk: &hkdf::Prk, label: &[u8]) -> Result<Secret<Vec<u8>>, KeyMismatch>
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
     use super::*;
 
     fn secret(byte: u8) -> Secret<Vec<u8>> {

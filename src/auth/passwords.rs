@@ -21,6 +21,8 @@ const OURS: &str = "v1:";
 /// Hashes that cost more than this would be a way to stall the server; none is made or imported.
 const COST_MAX: u32 = 16;
 const QUEUE: usize = 512;
+/// The nicest of the nice values.
+const LOWEST_PRIORITY: i32 = 19;
 /// How long a password waits for a free thread before the caller is sent away.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -113,6 +115,11 @@ pub fn is_importable(hash: &str) -> bool {
 }
 
 fn work(waiting: &Mutex<Receiver<Job>>) {
+    // Hashing takes all that nobody else needs: refreshing and the rest come first. On Linux this is the thread's own
+    // priority.
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+        tracing::warn!(%error, "passwords are hashed at normal priority");
+    }
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };

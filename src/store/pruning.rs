@@ -18,6 +18,16 @@ pub struct Part {
     pub last: Option<SessionId>,
 }
 
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct Times {
+    id: Vec<u8>,
+    created_at: i64,
+    ended_at: Option<i64>,
+    idle_expires_at: i64,
+    expires_at: i64,
+}
+
 /// Looks at up to `limit` sessions behind `after`, the oldest first, without holding up any writer.
 pub fn look(
     connection: &mut AnyConnection,
@@ -25,24 +35,22 @@ pub fn look(
     cutoff: Timestamp,
     limit: i64,
 ) -> QueryResult<Part> {
-    let columns =
-        (sessions::id, sessions::created_at, sessions::ended_at, sessions::idle_expires_at, sessions::expires_at);
     let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-    let rows: Vec<(Vec<u8>, i64, Option<i64>, i64, i64)> = sessions::table
+    let rows: Vec<Times> = sessions::table
         .filter(sessions::id.gt(after))
         .order(sessions::id)
         .limit(limit)
-        .select(columns)
+        .select(Times::as_select())
         .load(connection)?;
     let cutoff = cutoff.as_micros();
     let full = i64::try_from(rows.len()).is_ok_and(|found| found == limit);
-    let last = rows.last().filter(|_| full).and_then(|row| <[u8; 16]>::try_from(row.0.as_slice()).ok());
+    let last = rows.last().filter(|_| full).and_then(|row| <[u8; 16]>::try_from(row.id.as_slice()).ok());
     let mut part = Part { last: last.map(SessionId::from_bytes), ..Part::default() };
-    for (id, created_at, ended_at, idle_expires_at, expires_at) in rows {
-        if ended_at.unwrap_or(i64::MAX).min(idle_expires_at).min(expires_at) < cutoff {
-            part.sessions.push(id);
-        } else if created_at < cutoff {
-            part.histories.push(id);
+    for row in rows {
+        if row.ended_at.unwrap_or(i64::MAX).min(row.idle_expires_at).min(row.expires_at) < cutoff {
+            part.sessions.push(row.id);
+        } else if row.created_at < cutoff {
+            part.histories.push(row.id);
         }
     }
     Ok(part)

@@ -13,6 +13,7 @@ mod authorization;
 mod backup;
 mod bulk;
 mod command_line;
+mod crash;
 mod failpoints;
 mod first_run;
 mod harness;

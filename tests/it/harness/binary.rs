@@ -141,10 +141,6 @@ pub struct Served {
 }
 
 impl Served {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.client.post(format!("{}{path}", self.base)).json(body).send().await.unwrap()).await
     }
