@@ -83,6 +83,8 @@ impl Memory {
 
     /// Drops what the changes concern. They are all that happened until now.
     pub(super) fn follow(&self, changes: &[Change]) {
+        #[cfg(feature = "failpoints")]
+        let changes = if crate::store::failpoints::bug("revocation_cached") { &[] } else { changes };
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever stood still for long may have missed rows that are gone by now.
         let missed = state.followed_at.is_some_and(|at| at.elapsed() > STALE_AFTER);

@@ -100,6 +100,10 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;",
     )?;
+    #[cfg(feature = "failpoints")]
+    if super::failpoints::bug("synchronous_normal") {
+        connection.batch_execute("PRAGMA synchronous = NORMAL;")?;
+    }
     if access == Access::Read {
         connection.batch_execute("PRAGMA query_only = ON;")?;
     }

@@ -10,7 +10,7 @@ pub mod connection;
 pub mod dialect;
 pub mod error;
 #[cfg(feature = "failpoints")]
-mod failpoints;
+pub(crate) mod failpoints;
 pub mod files;
 pub mod leases;
 pub mod meta;

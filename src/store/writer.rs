@@ -144,6 +144,12 @@ fn commit_group(
         next = if done.len() < GROUP { waiting.try_recv().ok() } else { None };
     }
     #[cfg(feature = "failpoints")]
+    if super::failpoints::bug("ack_before_commit") {
+        done.drain(..).for_each(|job| job.answer(Ok(())));
+        // So that the answers are on their way.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    #[cfg(feature = "failpoints")]
     super::failpoints::hit("before_commit");
     Manager::commit_transaction(connection).map_err(StoreError::of_commit)?;
     #[cfg(feature = "failpoints")]

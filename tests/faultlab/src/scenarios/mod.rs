@@ -5,6 +5,7 @@ mod drain;
 mod kill;
 mod network;
 mod power;
+mod seeded;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::history::History;
 use crate::load::{ADMIN, Load, PASSWORD, Plan};
-use crate::oracle::{self, Limits};
+use crate::oracle::{self, Findings, Limits};
 use crate::postgres::Cluster;
 use crate::proxy::Proxy;
 use crate::rng::Rng;
@@ -37,6 +38,7 @@ pub(crate) fn run(lab: &Lab, scenario: &str, database: &str) -> Result<bool, Str
         "kill" => kill::at_random(lab, database),
         "failpoints" => kill::at_failpoints(lab, database),
         "power-loss" => power::cut(lab, database),
+        "seeded-bugs" => seeded::all(lab, database),
         "sigterm" => drain::single(lab, database),
         "rolling" => drain::rolling(lab, database),
         "postgres-restart" => network::database_restarts(lab, database),
@@ -143,24 +145,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Probes every session, ends the server, asks the store and the oracle, and prints the line.
-    pub(crate) fn finish(mut self, server: Server, mut extra: Vec<String>, mut held: bool) -> Result<bool, String> {
+    /// Probes every session, ends the server, and asks the store and the oracle. Also says whether the server ended well.
+    pub(crate) fn judge(&mut self, server: Server) -> Result<(Findings, bool), String> {
         self.stop_load()?;
         self.load.targets.set(&[server.address()]);
         self.load.probe_all()?;
         let (code, _) = server.terminate(Duration::from_secs(15));
-        if code != Some(0) {
-            held = false;
-            extra.push(format!("EXIT={code:?}"));
-        }
         self.settle()?;
         let facts = oracle::store::read(&self.url)?;
         let limits = Limits { grace: self.grace, answer: 5_000_000, reach: self.reach };
-        let findings = oracle::check(&self.load.history.ops(), Some(&facts), &limits);
+        Ok((oracle::check(&self.load.history.ops(), Some(&facts), &limits), code == Some(0)))
+    }
+
+    /// The end of a scenario that must have held: prints its line.
+    pub(crate) fn finish(mut self, server: Server, extra: Vec<String>, held: bool) -> Result<bool, String> {
+        let (findings, ended_well) = self.judge(server)?;
+        let held = held && ended_well && findings.is_clean();
         let tally = &self.load.tally;
         println!(
-            "{} {}: seed={} {} {} ambiguous={} resolved={} ended={} seconds={}",
-            if held && findings.is_clean() { "PASS" } else { "FAIL" },
+            "{} {}: seed={} {} {} ambiguous={} resolved={} ended={} seconds={}{}",
+            if held { "PASS" } else { "FAIL" },
             self.name,
             self.lab.seed,
             extra.join(" "),
@@ -168,12 +172,13 @@ impl<'a> Run<'a> {
             tally.ambiguous.load(Ordering::Relaxed),
             tally.resolved.load(Ordering::Relaxed),
             tally.ended.load(Ordering::Relaxed),
-            self.began.elapsed().as_secs()
+            self.began.elapsed().as_secs(),
+            if ended_well { "" } else { " the server did not end by itself with 0" }
         );
         for detail in &findings.details {
             println!("     {detail}");
         }
-        Ok(held && findings.is_clean())
+        Ok(held)
     }
 }
 

@@ -7,8 +7,7 @@ use crate::power::{self, disk, journal};
 pub(super) const STORE: &str = "relatch.db";
 
 pub(super) fn cut(lab: &Lab, database: &str) -> Result<bool, String> {
-    let run = rounds(lab, "power-loss", database, &[])?;
-    let (run, server, extra) = run;
+    let (run, server, extra) = rounds(lab, "power-loss", database, lab.rounds.unwrap_or(15), &[])?;
     run.finish(server, vec![extra], true)
 }
 
@@ -17,12 +16,12 @@ pub(super) fn rounds<'a>(
     lab: &'a Lab,
     scenario: &str,
     database: &str,
+    rounds: u32,
     variables: &[(&str, &str)],
 ) -> Result<(Run<'a>, crate::server::Server, String), String> {
     if database != "sqlite" {
         return Err("power is cut under SQLite alone".to_owned());
     }
-    let rounds = lab.rounds.unwrap_or(15);
     let mut run = Run::prepare(lab, scenario, database, &Plan::STANDARD, 10)?;
     let folder = run.launch.folder.clone();
     let record = folder.join("journal");
