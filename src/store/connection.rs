@@ -71,14 +71,7 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
     // libpq's threads may still speak TLS when the process ends: OpenSSL must not be torn down under them, as it would
     // be if libpq were the first to start it.
     openssl_sys::init();
-    // The server's own default would wait for minutes on a host that swallows packets.
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let limited = if url.contains("connect_timeout=") {
-        Secret::new(url.to_owned())
-    } else {
-        Secret::new(format!("{url}{separator}connect_timeout=5"))
-    };
-    let mut connection = PgConnection::establish(limited.expose())?;
+    let mut connection = PgConnection::establish(with_limits(url).expose())?;
     // A 200 is sent only after a durable commit, whatever the server's or the role's default is.
     connection.batch_execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
@@ -86,6 +79,28 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
          SET application_name = 'relatch';",
     )?;
     Ok(AnyConnection::Postgres(connection))
+}
+
+/// What libpq is told unless the URL says otherwise. The system's own defaults would wait for minutes on a host that
+/// swallows packets, and for hours on one that went away while it was being waited for.
+const PATIENCE: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "10000"),
+    ("keepalives_idle", "5"),
+    ("keepalives_interval", "2"),
+    ("keepalives_count", "3"),
+];
+
+fn with_limits(url: &str) -> Secret<String> {
+    let mut limited = Secret::new(url.to_owned());
+    for (name, value) in PATIENCE {
+        let known = limited.expose();
+        if !known.contains(&format!("{name}=")) {
+            let separator = if known.contains('?') { '&' } else { '?' };
+            limited = Secret::new(format!("{known}{separator}{name}={value}"));
+        }
+    }
+    limited
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
@@ -131,5 +146,19 @@ impl r2d2::ManageConnection for Connector {
 
     fn has_broken(&self, connection: &mut Pooled) -> bool {
         connection.lost || connection.inner.is_broken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_how_long_to_wait_or_gets_our_limits() {
+        let ours = "tcp_user_timeout=10000&keepalives_idle=5&keepalives_interval=2&keepalives_count=3";
+        let plain = with_limits("postgres://a@b/c");
+        assert_eq!(*plain.expose(), format!("postgres://a@b/c?connect_timeout=5&{ours}"));
+        let given = with_limits("postgres://a@b/c?connect_timeout=60&sslmode=require");
+        assert_eq!(*given.expose(), format!("postgres://a@b/c?connect_timeout=60&sslmode=require&{ours}"));
     }
 }
