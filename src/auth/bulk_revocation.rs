@@ -61,7 +61,7 @@ pub(super) async fn end_all_matching(
     loop {
         let (filter, client) = (filter.clone(), client.clone());
         let (ended, more) = auth
-            .write_change(move |connection| {
+            .write_end(move |connection| {
                 let end = sessions::End { at: now, reason, by, client: &client };
                 sessions::end_batch(connection, &filter, after, BATCH, &end)
             })

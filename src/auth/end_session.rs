@@ -22,7 +22,7 @@ pub enum EndError {
 /// Ends the session that the caller's access token belongs to.
 pub async fn logout(auth: &Auth, principal: &Principal, client: &Client) -> Result<(), Failure> {
     let (id, user, now, client) = (principal.session_id, principal.user.id, auth.now(), client.clone());
-    auth.write_change(move |connection| {
+    auth.write_end(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::Logout, by: Some(user), client: &client };
         sessions::end(connection, id, &end).map(|_| ())
     })
@@ -32,7 +32,7 @@ pub async fn logout(auth: &Auth, principal: &Principal, client: &Client) -> Resu
 /// Ends all sessions of the caller; gives how many.
 pub async fn logout_all(auth: &Auth, principal: &Principal, client: &Client) -> Result<usize, Failure> {
     let (user, now, client) = (principal.user.id, auth.now(), client.clone());
-    auth.write_change(move |connection| {
+    auth.write_end(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::LogoutAll, by: Some(user), client: &client };
         sessions::end_all(connection, user, &end)
     })
@@ -57,7 +57,7 @@ pub async fn end_sessions_of_user(
     client: &Client,
 ) -> Result<usize, EndError> {
     let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
-    auth.write_change(move |connection| {
+    auth.write_end(move |connection| {
         if users::find(connection, user)?.is_none() {
             return Ok(None);
         }
@@ -78,7 +78,7 @@ async fn end(
 ) -> Result<(), EndError> {
     let (now, client) = (auth.now(), client.clone());
     let found = auth
-        .write_change(move |connection| {
+        .write_end(move |connection| {
             let session = sessions::find(connection, id)?;
             if session.is_none_or(|session| owner.is_some_and(|owner| owner != session.user_id)) {
                 return Ok(false);

@@ -23,6 +23,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether there is no room for what was to be written.
+    pub const fn is_storage_full(&self) -> bool {
+        matches!(self, Self::Store(StoreError::StorageFull))
+    }
+
     /// Whether the same request may succeed a little later.
     pub const fn is_passing(&self) -> bool {
         match self {

@@ -125,11 +125,25 @@ impl Auth {
         &self,
         job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, Failure> {
-        let written = self.write(job).await;
+        let written = self.store.write(job).await.map_err(Failure::Store);
+        self.forget().await;
+        written
+    }
+
+    /// The same for a write that only takes something away: it must be possible when the disk is full, too.
+    async fn write_end<T: Send + 'static>(
+        &self,
+        job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let written = self.store.write_urgent(job).await.map_err(Failure::Store);
+        self.forget().await;
+        written
+    }
+
+    async fn forget(&self) {
         if let Err(failure) = follow::catch_up(self).await {
             tracing::warn!(%failure, "a change was not read back");
         }
-        written
     }
 }
 

@@ -132,7 +132,7 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
             return Ok(Outcome::Rotated(session, user));
         }
         let presented = presented.clone();
-        if let Some(outcome) = auth.write_change(move |connection| judge(connection, &presented)).await? {
+        if let Some(outcome) = auth.write_end(move |connection| judge(connection, &presented)).await? {
             return Ok(outcome);
         }
     }

@@ -15,7 +15,7 @@ pub async fn revoke_token(auth: &Auth, token: &str, client: &Client) -> Result<(
     let Some(genuine) = refresh_tokens::recognise(&auth.keyring, token) else { return Ok(()) };
     let (session_id, nonce_digest) = (genuine.session_id(), genuine.nonce_digest());
     let (now, client) = (auth.now(), client.clone());
-    auth.write_change(move |connection| {
+    auth.write_end(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::TokenRevoked, by: None, client: &client };
         sessions::end_with_nonce(connection, session_id, &nonce_digest, &end).map(|_| ())
     })

@@ -116,7 +116,8 @@ pub async fn adopt_issuer(config: &Config) -> Result<String, StartError> {
 
 async fn open(config: &Config) -> Result<(Keyring, Store), StartError> {
     let url = config.database_url.clone();
-    let limits = Limits { connections: config.database_connections, patience: config.database_wait };
+    let limits =
+        Limits { connections: config.database_connections, patience: config.database_wait, ballast: config.ballast };
     let secret = secret_key::load(&config.secret_key, is_new(&url))?;
     let keyring = Keyring::new(&secret, &config.accepted_secret_keys)?;
     let store = tokio::task::spawn_blocking(move || Store::open(&url, limits))

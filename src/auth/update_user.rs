@@ -73,31 +73,31 @@ pub async fn update_user(
     let email = changes.email.map(Email::parse).transpose()?;
     let (role, disabled) = (changes.role, changes.disabled);
     let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
-    let written = auth
-        .write_change(move |connection| {
-            let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
-            let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
-            if loses_admin && is_last_admin(connection, &user)? {
-                return Ok(Outcome::LastAdmin);
+    let job = move |connection: &mut AnyConnection| {
+        let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
+        let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
+        if loses_admin && is_last_admin(connection, &user)? {
+            return Ok(Outcome::LastAdmin);
+        }
+        if let Some(email) = email.as_ref().filter(|email| email.as_str() != user.email.as_str()) {
+            users::set_email(connection, id, email, now)?;
+        }
+        if let Some(role) = role.filter(|role| *role != user.role) {
+            users::set_role(connection, id, role, now)?;
+        }
+        match disabled {
+            Some(true) if user.is_active() => {
+                users::set_disabled(connection, id, true, now)?;
+                let end = sessions::End { at: now, reason: EndReason::AccountDisabled, by, client: &client };
+                sessions::end_all(connection, id, &end)?;
             }
-            if let Some(email) = email.as_ref().filter(|email| email.as_str() != user.email.as_str()) {
-                users::set_email(connection, id, email, now)?;
-            }
-            if let Some(role) = role.filter(|role| *role != user.role) {
-                users::set_role(connection, id, role, now)?;
-            }
-            match disabled {
-                Some(true) if user.is_active() => {
-                    users::set_disabled(connection, id, true, now)?;
-                    let end = sessions::End { at: now, reason: EndReason::AccountDisabled, by, client: &client };
-                    sessions::end_all(connection, id, &end)?;
-                }
-                Some(false) if !user.is_active() => users::set_disabled(connection, id, false, now)?,
-                _ => {}
-            }
-            Ok(users::find(connection, id)?.map_or(Outcome::NotFound, Outcome::Done))
-        })
-        .await;
+            Some(false) if !user.is_active() => users::set_disabled(connection, id, false, now)?,
+            _ => {}
+        }
+        Ok(users::find(connection, id)?.map_or(Outcome::NotFound, Outcome::Done))
+    };
+    // Keeping somebody out must be possible when the disk is full, too.
+    let written = if disabled == Some(true) { auth.write_end(job).await } else { auth.write_change(job).await };
     match written {
         Err(Failure::Store(StoreError::Taken)) => Err(UpdateError::EmailTaken),
         result => result?.into_result(),
@@ -107,7 +107,7 @@ pub async fn update_user(
 /// Marks an account as deleted and ends its sessions. Its username and e-mail stay reserved.
 pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
     let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
-    auth.write_change(move |connection| {
+    auth.write_end(move |connection| {
         let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
         if is_last_admin(connection, &user)? {
             return Ok(Outcome::LastAdmin);

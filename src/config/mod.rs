@@ -37,6 +37,8 @@ pub struct Config {
     pub database_connections: u32,
     /// How long a request waits for one of them, 1 to 30 seconds.
     pub database_wait: Duration,
+    /// How much room is kept for revocations on the disk of an SQLite store, in bytes: 0 to 1 GiB.
+    pub ballast: u64,
     /// Where the server listens.
     pub listen_addr: SocketAddr,
     /// What users see.

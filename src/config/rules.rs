@@ -21,6 +21,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let database_url = reader.required("DATABASE_URL", parse::database_url);
     let database_connections = reader.number("DATABASE_CONNECTIONS", 1..=500, "connections");
     let database_wait = reader.number("DATABASE_WAIT_SECONDS", 1..=30, "seconds");
+    let ballast_mb = reader.number("BALLAST_MB", 0..=1_024, "MiB");
     let listen_addr = reader.required("LISTEN_ADDR", parse::socket_address);
     let public_url = public_url(reader, listen_addr);
     let insecure_development = insecure_development(reader, public_url.as_ref());
@@ -47,6 +48,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         database_url: database_url?,
         database_connections: database_connections?,
         database_wait: Duration::from_secs(database_wait?.into()),
+        ballast: u64::from(ballast_mb?) << 20,
         listen_addr: listen_addr?,
         public_url: public_url?,
         secret_key: secret_key?,

@@ -68,6 +68,7 @@ fn every_variable_is_read_and_shown() {
         ("DATABASE_URL", "sqlite:///var/lib/relatch/r.db"),
         ("DATABASE_CONNECTIONS", "8"),
         ("DATABASE_WAIT_SECONDS", "5"),
+        ("BALLAST_MB", "32"),
         ("LISTEN_ADDR", "[::]:9000"),
         ("PUBLIC_URL", "https://auth.example.com"),
         ("SECRET_KEY_FILE", "/run/secrets/key"),

@@ -33,6 +33,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("DATABASE_URL", "sqlite://data/relatch.db", "where the data is: sqlite://path or postgres://…"),
     variable("DATABASE_CONNECTIONS", "16", "connections to the database, 1 to 500"),
     variable("DATABASE_WAIT_SECONDS", "2", "how long a request waits for one of them, 1 to 30 seconds"),
+    variable("BALLAST_MB", "16", "room that is kept for revocations on the disk of an SQLite store, 0 to 1024 MiB"),
     variable("LISTEN_ADDR", "127.0.0.1:8080", "address and port to serve on"),
     variable("PUBLIC_URL", "http://127.0.0.1:8080", "what users see; http:// and LISTEN_ADDR by default"),
     secret("SECRET_KEY", "base64 of at least 32 random bytes; this or SECRET_KEY_FILE"),

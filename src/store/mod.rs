@@ -5,6 +5,7 @@
 
 mod address;
 pub mod audit_events;
+mod ballast;
 pub mod changes;
 pub mod connection;
 pub mod dialect;
@@ -21,6 +22,8 @@ pub mod schema;
 pub mod sessions;
 pub mod setup_links;
 pub mod signing_keys;
+#[cfg(test)]
+mod tests;
 pub mod users;
 mod writer;
 
@@ -35,9 +38,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::config::DatabaseUrl;
 use crate::domain::timestamp::Timestamp;
+use ballast::Ballast;
 use connection::{Access, AnyConnection, Connector};
 use error::StoreError;
-use writer::{Write, Writer};
+use writer::{Urgency, Write, Writer};
 
 type Manager = <AnyConnection as Connection>::TransactionManager;
 
@@ -48,6 +52,8 @@ pub struct Limits {
     pub connections: u32,
     /// How long a request waits for one of them before it is refused.
     pub patience: Duration,
+    /// How much room is kept on the disk of an SQLite store for revocations, in bytes.
+    pub ballast: u64,
 }
 
 /// How often a transaction is run again that Postgres gave up in favour of another.
@@ -98,8 +104,10 @@ impl Store {
             .build_unchecked(Connector::new(url, Access::Read));
         let writes = match url {
             DatabaseUrl::Postgres(_) => Writes::Pooled,
-            DatabaseUrl::Sqlite(_) => {
-                Writes::Queued(Writer::start(writer).map_err(|error| StoreError::Unreachable(error.to_string()))?)
+            DatabaseUrl::Sqlite(path) => {
+                let ballast = Ballast::new(path, limits.ballast);
+                let started = Writer::start(writer, ballast);
+                Writes::Queued(started.map_err(|error| StoreError::Unreachable(error.to_string()))?)
             }
         };
         let permits = Arc::new(Semaphore::new(usize::try_from(limits.connections.max(1)).unwrap_or(1)));
@@ -121,14 +129,28 @@ impl Store {
         &self,
         job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_with(job, Urgency::Ordinary).await
+    }
+
+    /// The same for a job that takes something away, such as ending a session: on SQLite it is also done when the disk
+    /// is full, for which room is kept.
+    pub async fn write_urgent<T: Send + 'static>(
+        &self,
+        job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_with(job, Urgency::Urgent).await
+    }
+
+    async fn write_with<T: Send + 'static>(
+        &self,
+        mut job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+        urgency: Urgency,
+    ) -> Result<T, StoreError> {
         match &self.writes {
-            Writes::Pooled => {
-                let mut job = job;
-                self.pooled(move |connection| in_transaction(connection, &mut job)).await
-            }
+            Writes::Pooled => self.pooled(move |connection| in_transaction(connection, &mut job)).await,
             Writes::Queued(writer) => {
                 let (answer, answered) = oneshot::channel();
-                writer.submit(Box::new(Write { work: job, result: None, answer }))?;
+                writer.submit(Box::new(Write { work: job, result: None, answer, urgency }))?;
                 answered.await.map_err(|_| StoreError::Panicked)?
             }
         }

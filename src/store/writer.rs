@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use diesel::connection::TransactionManager as _;
 use tokio::sync::oneshot;
 
+use super::ballast::Ballast;
 use super::connection::{AnyConnection, Connector};
 use super::error::StoreError;
 use super::{Manager, QueryResult, dialect, guarded};
@@ -25,8 +26,21 @@ pub(super) trait Job: Send {
     /// Does the work, inside of a savepoint, and keeps the result; says whether the changes shall stay.
     fn run(&mut self, connection: &mut AnyConnection) -> bool;
 
+    /// Whether it is done on a full disk, too.
+    fn urgency(&self) -> Urgency;
+
+    /// Whether it found no room on the disk.
+    fn found_no_room(&self) -> bool;
+
     /// Gives the result to whoever waits for it, or the reason why nothing was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// Whether a job takes something away, which must be possible on a full disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Urgency {
+    Ordinary,
+    Urgent,
 }
 
 /// The job of one [`super::Store::write`].
@@ -34,6 +48,7 @@ pub(super) struct Write<T, F> {
     pub(super) work: F,
     pub(super) result: Option<Result<T, StoreError>>,
     pub(super) answer: oneshot::Sender<Result<T, StoreError>>,
+    pub(super) urgency: Urgency,
 }
 
 impl<T: Send, F: FnMut(&mut AnyConnection) -> QueryResult<T> + Send> Job for Write<T, F> {
@@ -42,6 +57,14 @@ impl<T: Send, F: FnMut(&mut AnyConnection) -> QueryResult<T> + Send> Job for Wri
         let stays = result.is_ok();
         self.result = Some(result);
         stays
+    }
+
+    fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
+    fn found_no_room(&self) -> bool {
+        matches!(self.result, Some(Err(StoreError::StorageFull)))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -65,10 +88,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It ends when the last clone of the writer is dropped.
-    pub(super) fn start(connector: Connector) -> std::io::Result<Self> {
+    pub(super) fn start(connector: Connector, ballast: Ballast) -> std::io::Result<Self> {
         let (jobs, waiting) = sync_channel(QUEUE);
-        let thread =
-            std::thread::Builder::new().name("sqlite-writer".to_owned()).spawn(move || run(&connector, &waiting))?;
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || run(&connector, &ballast, &waiting))?;
         Ok(Self { jobs, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
@@ -91,63 +115,77 @@ impl Writer {
     }
 }
 
-fn run(connector: &Connector, waiting: &Receiver<Box<dyn Job>>) {
+fn run(connector: &Connector, ballast: &Ballast, waiting: &Receiver<Box<dyn Job>>) {
     let mut connection = None;
     while let Ok(first) = waiting.recv() {
-        let mut done = Vec::new();
-        let committed = match open(connector, &mut connection) {
-            Ok(opened) => commit_group(opened, first, waiting, &mut done),
-            Err(error) => {
-                first.answer(Err(error));
-                continue;
-            }
-        };
-        if committed.is_err() {
-            // Closing it rolls back what is left; the next group gets a fresh one.
-            connection = None;
+        let mut jobs = vec![first];
+        jobs.extend(waiting.try_iter().take(GROUP - 1));
+        if !ballast.has_room() {
+            jobs = refuse_ordinary(jobs);
         }
-        for job in done {
+        let mut committed = commit_group(connector, &mut connection, &mut jobs);
+        if matches!(committed, Err(StoreError::StorageFull)) && ballast.give_up() {
+            jobs = refuse_ordinary(jobs);
+            committed = commit_group(connector, &mut connection, &mut jobs);
+        }
+        for job in jobs {
             job.answer(committed.clone());
         }
     }
 }
 
-fn open<'a>(
-    connector: &Connector,
-    connection: &'a mut Option<AnyConnection>,
-) -> Result<&'a mut AnyConnection, StoreError> {
-    match connection {
-        Some(opened) => Ok(opened),
-        None => Ok(connection.insert(connector.open().map_err(|error| StoreError::Unreachable(error.to_string()))?)),
+/// Answers those for whom there is no room; gives the others.
+fn refuse_ordinary(jobs: Vec<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let (urgent, ordinary): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.urgency() == Urgency::Urgent);
+    for job in ordinary {
+        job.answer(Err(StoreError::StorageFull));
     }
+    urgent
 }
 
-/// Runs the first job and those that wait, and commits them together. Every job that was taken is in `done`. After an
-/// error nothing is committed, or not knowingly, and the connection is not to be used again.
+/// Runs the jobs and commits them together. After an error nothing is committed, or not knowingly; the connection is
+/// closed, which rolls back what is left, and the next group opens another.
 fn commit_group(
-    connection: &mut AnyConnection,
-    first: Box<dyn Job>,
-    waiting: &Receiver<Box<dyn Job>>,
-    done: &mut Vec<Box<dyn Job>>,
+    connector: &Connector,
+    connection: &mut Option<AnyConnection>,
+    jobs: &mut [Box<dyn Job>],
 ) -> Result<(), StoreError> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let opened = match connection {
+        Some(opened) => opened,
+        None => connection.insert(connector.open().map_err(|error| StoreError::Unreachable(error.to_string()))?),
+    };
+    let committed = run_and_commit(opened, jobs);
+    if committed.is_err() {
+        *connection = None;
+    }
+    committed
+}
+
+fn run_and_commit(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    #[cfg(feature = "failpoints")]
+    let answers_early = super::failpoints::bug("ack_before_commit");
+    #[cfg(feature = "failpoints")]
+    if answers_early {
+        // What was answered after the last group is committed only now, if anything was.
+        super::failpoints::hit("before_commit");
+        drop(Manager::commit_transaction(connection));
+    }
     #[cfg(feature = "failpoints")]
     super::failpoints::hit("before_begin");
-    if let Err(error) = dialect::begin_write(connection) {
-        done.push(first);
-        return Err(error.into());
-    }
-    let mut next = Some(first);
-    while let Some(mut job) = next {
+    dialect::begin_write(connection)?;
+    for job in jobs {
         let kept = run_in_savepoint(connection, job.as_mut());
-        done.push(job);
+        if job.found_no_room() {
+            return Err(StoreError::StorageFull);
+        }
         kept?;
-        next = if done.len() < GROUP { waiting.try_recv().ok() } else { None };
     }
     #[cfg(feature = "failpoints")]
-    if super::failpoints::bug("ack_before_commit") {
-        done.drain(..).for_each(|job| job.answer(Ok(())));
-        // So that the answers are on their way.
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    if answers_early {
+        return Ok(());
     }
     #[cfg(feature = "failpoints")]
     super::failpoints::hit("before_commit");

@@ -90,6 +90,8 @@ codes! {
         "Wait as long as Retry-After says; the refresh token stays valid. Refresh when refreshAfter has passed."
     InternalError "internal_error" INTERNAL_SERVER_ERROR "Something went wrong here"
         "Report the requestId to whoever runs this server; its log has the cause under it."
+    StorageFull "storage_full" SERVICE_UNAVAILABLE "The server's disk is full"
+        "Nothing was changed. Tell whoever runs this server; revocations are still possible."
     ServiceUnavailable "service_unavailable" SERVICE_UNAVAILABLE "The server cannot answer now"
         "Send the same request again after the time in Retry-After."
 }
@@ -114,7 +116,7 @@ impl Code {
             | Self::RefreshTokenReused
             | Self::SessionRevoked
             | Self::AccountDisabled => Some(false),
-            Self::TooManyRefreshes | Self::ServiceUnavailable => Some(true),
+            Self::TooManyRefreshes | Self::StorageFull | Self::ServiceUnavailable => Some(true),
             _ => None,
         }
     }

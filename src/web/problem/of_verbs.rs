@@ -1,5 +1,7 @@
 //! From what a verb refused to what the client is told: the one place where errors become answers.
 
+use std::time::Duration;
+
 use super::{Code, FieldProblem, Problem};
 use crate::auth::authenticate::AuthenticateError;
 use crate::auth::change_password::ChangePasswordError;
@@ -14,6 +16,9 @@ use crate::auth::users::ListError;
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
+        if failure.is_storage_full() {
+            return Self::retry_after(Code::StorageFull, Duration::from_secs(5));
+        }
         Self::failure(&failure, failure.is_passing())
     }
 }

@@ -23,7 +23,7 @@ pub use answer::Answer;
 pub use binary::{Binary, Served};
 pub use database::{Database, dump, execute, postgres_ca, tls_connections};
 pub use person::Person;
-pub use raw::raw;
+pub use raw::{Exchange, exchange, raw, read_to_end};
 
 /// The password of everybody whom the harness makes.
 pub const PASSWORD: &str = "P@ssword123";
@@ -176,6 +176,7 @@ pub fn configuration(database: &Database, variables: &[(&str, &str)]) -> Config 
         ("SECRET_KEY", SECRET_KEY),
         ("INSECURE_DEVELOPMENT", "on"),
         ("BCRYPT_COST", "4"),
+        ("BALLAST_MB", "0"),
     ]
     .into_iter()
     .filter(|(name, _)| variables.iter().all(|(other, _)| name != other))
