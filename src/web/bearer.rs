@@ -8,7 +8,6 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::deadline::in_time;
 use super::problem::{Code, Problem};
 use super::state::State;
 use crate::auth::authenticate::{Principal, authenticate};
@@ -96,7 +95,7 @@ impl FromRequest for AnyUser {
 async fn principal(request: &HttpRequest) -> Result<Arc<Principal>, Problem> {
     let token = bearer_token(request)?;
     let state = State::of(request)?;
-    in_time(request, authenticate(&state.auth, &token)).await
+    Ok(authenticate(&state.auth, &token).await?)
 }
 
 fn has_authorization(request: &HttpRequest) -> bool {

@@ -1,7 +1,7 @@
 //! `/api/auth/*`: signing in, refreshing, revoking and signing out.
 
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::wire;
@@ -11,7 +11,6 @@ use crate::auth::refresh::refresh;
 use crate::auth::revoke_token;
 use crate::web::bearer::AuthenticatedUser;
 use crate::web::client::ClientOf;
-use crate::web::deadline::in_time;
 use crate::web::json::{self, Json, JsonBody, object_body};
 use crate::web::problem::Problem;
 use crate::web::state::State;
@@ -45,55 +44,50 @@ impl JsonBody for RefreshToken {
 
 /// `POST /api/auth/login`
 pub async fn create_session(
-    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    let pair = in_time(&request, login(&state.auth, &body.username, &body.password, &client)).await?;
+    let pair = login(&state.auth, &body.username, &body.password, &client).await?;
     Ok(wire::pair(&pair))
 }
 
 /// `POST /api/auth/refresh-token`
 pub async fn refresh_session(
-    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     Json(token): Json<RefreshToken>,
 ) -> Result<HttpResponse, Problem> {
-    let pair = in_time(&request, refresh(&state.auth, &token.0, &client)).await?;
+    let pair = refresh(&state.auth, &token.0, &client).await?;
     Ok(wire::pair(&pair))
 }
 
 /// `POST /api/auth/revoke-token`
 pub async fn revoke_token(
-    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     Json(token): Json<RefreshToken>,
 ) -> Result<HttpResponse, Problem> {
-    in_time(&request, revoke_token::revoke_token(&state.auth, &token.0, &client)).await?;
+    revoke_token::revoke_token(&state.auth, &token.0, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `POST /api/auth/logout`
 pub async fn end_current_session(
-    request: HttpRequest,
     state: Data<State>,
     AuthenticatedUser(principal): AuthenticatedUser,
     ClientOf(client): ClientOf,
 ) -> Result<HttpResponse, Problem> {
-    in_time(&request, logout(&state.auth, &principal, &client)).await?;
+    logout(&state.auth, &principal, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `POST /api/auth/logout-all`
 pub async fn end_own_sessions(
-    request: HttpRequest,
     state: Data<State>,
     AuthenticatedUser(principal): AuthenticatedUser,
     ClientOf(client): ClientOf,
 ) -> Result<HttpResponse, Problem> {
-    in_time(&request, logout_all(&state.auth, &principal, &client)).await?;
+    logout_all(&state.auth, &principal, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
