@@ -43,6 +43,7 @@ impl App {
             auth,
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
+            database_wait: config.database_wait,
             metrics: Metrics::default(),
         });
         let weak = Arc::downgrade(&state.clone().into_inner());

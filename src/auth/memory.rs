@@ -86,6 +86,8 @@ impl Memory {
 
     /// Drops what the changes concern. They are all that happened until `asked_at`.
     pub(super) fn follow(&self, changes: &[Change], asked_at: Instant) {
+        #[cfg(feature = "failpoints")]
+        let changes = if crate::store::failpoints::bug("revocation_cached") { &[] } else { changes };
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let missed = state.followed_at.is_some_and(|at| at.elapsed() > LOST_AFTER);
         state.followed_at = Some(asked_at);

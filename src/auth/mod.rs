@@ -90,6 +90,11 @@ impl Auth {
         self.clock.now()
     }
 
+    /// Whether a refresh token that was spent without the client's knowing may be presented again.
+    pub fn retries_are_harmless(&self) -> bool {
+        !self.policy.rotation.grace.is_zero()
+    }
+
     /// Closes the store; returns when its files are closed.
     pub fn close(self) {
         self.store.close();

@@ -15,6 +15,8 @@ use crate::keyring;
 use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
+#[cfg(feature = "failpoints")]
+use crate::store::failpoints;
 use crate::store::{audit_events, sessions};
 
 /// Why there is no new pair.
@@ -63,6 +65,10 @@ pub enum Refusal {
 /// can be retried here; without one, the caller is told that the outcome is unknown.
 pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, RefreshError> {
     let genuine = refresh_tokens::recognise(&auth.keyring, token).ok_or(Refusal::Invalid)?;
+    #[cfg(feature = "failpoints")]
+    if failpoints::bug("always_deny") {
+        return Err(Refusal::SessionRevoked.into());
+    }
     let now = auth.now();
     let outcome = match spend(auth, &genuine, client, now).await {
         Err(failure @ Failure::Store(StoreError::OutcomeUnknown(_))) => {
@@ -153,7 +159,13 @@ fn judge(connection: &mut AnyConnection, presented: &Presented) -> QueryResult<O
     let Some((session, user)) = found.filter(|(session, _)| is_its_own(session)) else {
         return Ok(Some(Outcome::Refused(Refusal::Invalid)));
     };
-    let refusal = match rotation::judge(&session, &user, presented.generation, presented.now, &presented.rules) {
+    let verdict = rotation::judge(&session, &user, presented.generation, presented.now, &presented.rules);
+    #[cfg(feature = "failpoints")]
+    let verdict = match verdict {
+        Verdict::Reused if failpoints::bug("no_child_check") => Verdict::RepeatSuccessor,
+        verdict => verdict,
+    };
+    let refusal = match verdict {
         Verdict::Rotate => return Ok(None),
         Verdict::RepeatSuccessor => return Ok(Some(Outcome::Repeated(session, user))),
         Verdict::SessionRevoked => Refusal::SessionRevoked,

@@ -71,7 +71,8 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
     // libpq's threads may still speak TLS when the process ends: OpenSSL must not be torn down under them, as it would
     // be if libpq were the first to start it.
     openssl_sys::init();
-    let mut connection = PgConnection::establish(limited(url).expose())?;
+    let mut connection = PgConnection::establish(with_limits(url).expose())?;
+    // A 200 is sent only after a durable commit, whatever the server's or the role's default is.
     connection.batch_execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
          SET default_transaction_isolation = 'read committed';
@@ -81,15 +82,25 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
     Ok(AnyConnection::Postgres(connection))
 }
 
-/// Adds what the URL leaves open: how long a host that swallows packets is waited for, which by default is minutes, and
-/// that of several hosts the one that can be written to is meant. A standby would say what was so a moment ago.
-fn limited(url: &str) -> Secret<String> {
+/// What libpq is told unless the URL says otherwise. The system's own defaults would wait for minutes on a host that
+/// swallows packets, and for hours on one that went away while it was being waited for. Of several hosts, the one that
+/// can be written to is meant: a standby would say what was so a moment ago.
+const UNLESS_WRITTEN: [(&str, &str); 6] = [
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "5000"),
+    ("keepalives_idle", "5"),
+    ("keepalives_interval", "2"),
+    ("keepalives_count", "3"),
+    ("target_session_attrs", "read-write"),
+];
+
+fn with_limits(url: &str) -> Secret<String> {
     let mut limited = Secret::new(url.to_owned());
-    for parameter in ["connect_timeout=5", "tcp_user_timeout=5000", "target_session_attrs=read-write"] {
-        let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-        if !limited.expose().contains(&format!("{name}=")) {
-            let separator = if limited.expose().contains('?') { '&' } else { '?' };
-            limited = Secret::new(format!("{}{separator}{parameter}", limited.expose()));
+    for (name, value) in UNLESS_WRITTEN {
+        let known = limited.expose();
+        if !known.contains(&format!("{name}=")) {
+            let separator = if known.contains('?') { '&' } else { '?' };
+            limited = Secret::new(format!("{known}{separator}{name}={value}"));
         }
     }
     limited
@@ -107,6 +118,10 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;",
     )?;
+    #[cfg(feature = "failpoints")]
+    if super::failpoints::bug("synchronous_normal") {
+        connection.batch_execute("PRAGMA synchronous = NORMAL;")?;
+    }
     if access == Access::Read {
         connection.batch_execute("PRAGMA query_only = ON;")?;
     }
@@ -153,5 +168,20 @@ impl r2d2::ManageConnection for Connector {
 
     fn has_broken(&self, connection: &mut Pooled) -> bool {
         connection.lost || connection.inner.is_broken()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_says_how_long_to_wait_or_gets_our_limits() {
+        let ours = "tcp_user_timeout=5000&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&\
+                    target_session_attrs=read-write";
+        let plain = with_limits("postgres://a@b/c");
+        assert_eq!(*plain.expose(), format!("postgres://a@b/c?connect_timeout=5&{ours}"));
+        let given = with_limits("postgres://a@b/c?connect_timeout=60&sslmode=require");
+        assert_eq!(*given.expose(), format!("postgres://a@b/c?connect_timeout=60&sslmode=require&{ours}"));
     }
 }

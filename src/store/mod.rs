@@ -10,6 +10,8 @@ pub mod changes;
 pub mod connection;
 pub mod dialect;
 pub mod error;
+#[cfg(feature = "failpoints")]
+pub(crate) mod failpoints;
 pub mod files;
 pub mod leases;
 pub mod meta;
@@ -165,8 +167,7 @@ impl Store {
             Writes::Queued(_) => self.write(job).await,
             Writes::Pooled => {
                 let mut job = job;
-                self.pooled(move |connection| again_when_lost(|| job(connection).map_err(StoreError::of_statement)))
-                    .await
+                self.pooled(move |connection| again_when_lost(|| attempt_statement(connection, &mut job))).await
             }
         }
     }
@@ -245,16 +246,34 @@ fn again_when_lost<T>(mut attempt: impl FnMut() -> Result<T, StoreError>) -> Res
     attempt()
 }
 
+fn attempt_statement<T>(
+    connection: &mut AnyConnection,
+    job: &mut dyn FnMut(&mut AnyConnection) -> QueryResult<T>,
+) -> Result<T, StoreError> {
+    #[cfg(feature = "failpoints")]
+    failpoints::hit("before_begin");
+    let value = job(connection).map_err(StoreError::of_statement)?;
+    #[cfg(feature = "failpoints")]
+    failpoints::hit("after_commit");
+    Ok(value)
+}
+
 fn attempt_transaction<T>(
     connection: &mut AnyConnection,
     job: &mut dyn FnMut(&mut AnyConnection) -> QueryResult<T>,
 ) -> Result<T, StoreError> {
+    #[cfg(feature = "failpoints")]
+    failpoints::hit("before_begin");
     dialect::begin_write(connection)?;
     match guarded(|| job(connection).map_err(StoreError::from)) {
-        Ok(value) => match Manager::commit_transaction(connection) {
-            Ok(()) => Ok(value),
-            Err(error) => Err(StoreError::of_commit(error)),
-        },
+        Ok(value) => {
+            #[cfg(feature = "failpoints")]
+            failpoints::hit("before_commit");
+            Manager::commit_transaction(connection).map_err(StoreError::of_commit)?;
+            #[cfg(feature = "failpoints")]
+            failpoints::hit("after_commit");
+            Ok(value)
+        }
         Err(error) => {
             // What made the job fail says more than a failing rollback, which leaves a broken connection behind.
             if let Err(rollback) = Manager::rollback_transaction(connection) {

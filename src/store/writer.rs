@@ -170,6 +170,16 @@ fn commit_group(
 }
 
 fn run_and_commit(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    #[cfg(feature = "failpoints")]
+    let answers_early = super::failpoints::bug("ack_before_commit");
+    #[cfg(feature = "failpoints")]
+    if answers_early {
+        // What was answered after the last group is committed only now, if anything was.
+        super::failpoints::hit("before_commit");
+        drop(Manager::commit_transaction(connection));
+    }
+    #[cfg(feature = "failpoints")]
+    super::failpoints::hit("before_begin");
     dialect::begin_write(connection)?;
     for job in jobs {
         let kept = run_in_savepoint(connection, job.as_mut());
@@ -178,7 +188,16 @@ fn run_and_commit(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> 
         }
         kept.map_err(|error| StoreError::Unreachable(format!("the database rolled a transaction back: {error}")))?;
     }
-    Manager::commit_transaction(connection).map_err(StoreError::of_commit)
+    #[cfg(feature = "failpoints")]
+    if answers_early {
+        return Ok(());
+    }
+    #[cfg(feature = "failpoints")]
+    super::failpoints::hit("before_commit");
+    Manager::commit_transaction(connection).map_err(StoreError::of_commit)?;
+    #[cfg(feature = "failpoints")]
+    super::failpoints::hit("after_commit");
+    Ok(())
 }
 
 /// An error means that the savepoint is gone: SQLite has rolled back the whole transaction by itself, as it does when

@@ -3,7 +3,7 @@
 //! A panic in a handler becomes a 500 of that one request.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,6 +14,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::deadline::Deadline;
 use super::problem::{Code, Problem};
 use super::state::State;
 use crate::auth::entropy;
@@ -37,13 +38,18 @@ pub async fn finish<B: MessageBody + 'static>(
     let method = request.method().clone();
     let path: String = request.path().chars().take(200).collect();
 
-    let (result, route) = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(Ok(response)) => {
+    // A server of tests may have no state; its answers come without a wait for any database.
+    let database_wait = state.as_ref().map_or(Duration::ZERO, |state| state.database_wait);
+    let deadline = Deadline::of_new(&request, database_wait);
+    let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
+    let (result, route) = match deadline.wait_for(answer).await {
+        None => (Err(log_and_render(&Problem::failure("the answer would have come too late", true), &id)), None),
+        Some(Ok(Ok(response))) => {
             let route = response.request().match_pattern();
             (Ok(with_problem_body(response, &id)), route)
         }
-        Ok(Err(error)) => (Err(render_error(&error, &id)), None),
-        Err(_) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id)), None),
+        Some(Ok(Err(error))) => (Err(render_error(&error, &id)), None),
+        Some(Err(_)) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id)), None),
     };
     let https = state.as_ref().is_some_and(|state| state.public_url.is_https());
     let (status, result) = match result {

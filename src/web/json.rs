@@ -12,6 +12,7 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use super::deadline::Deadline;
 use super::problem::{Code, FieldProblem, Problem};
 
 /// The largest body.
@@ -41,8 +42,11 @@ impl<T: JsonBody + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (is_json, announced) = (is_json(request), announced_length(request));
         let payload = payload.take();
+        let pause = Deadline::pause(request, DEADLINE + DRAINED_FOR);
         async move {
-            let body = read(payload, announced).await?;
+            let body = read(payload, announced).await;
+            drop(pause);
+            let body = body?;
             if !is_json {
                 return Err(Problem::new(Code::UnsupportedMediaType));
             }

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod api;
 pub mod bearer;
 pub mod client;
+mod deadline;
 pub mod health;
 pub mod json;
 pub mod metrics;

@@ -1,5 +1,7 @@
 //! What handlers and extractors share.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
 
@@ -16,6 +18,8 @@ pub struct State {
     pub public_url: PublicUrl,
     /// Whose word on client addresses is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// How long a request waits for a connection to the database.
+    pub database_wait: Duration,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -17,6 +17,7 @@ mod bulk;
 mod command_line;
 mod crash;
 mod errors;
+mod failpoints;
 mod first_run;
 mod harness;
 mod hostile_text;

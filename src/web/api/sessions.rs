@@ -1,7 +1,7 @@
 //! `/api/sessions` and `/api/users/{id}/sessions`: what admins see and end.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::web::bearer::{AdminUser, Then};
 use crate::web::client::ClientOf;
+use crate::web::deadline::Deadline;
 use crate::web::json::{Json, object_body};
 use crate::web::problem::{Code, FieldProblem, Problem};
 use crate::web::query::{self, Query};
@@ -127,11 +128,13 @@ impl FilterJson {
 
 /// `POST /api/sessions/revoke`
 pub async fn revoke_sessions(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     Then(AdminUser(admin), Json(body)): Then<AdminUser, Json<BulkRevocation>>,
 ) -> Result<HttpResponse, Problem> {
     let filter = body.filter.parse()?;
+    Deadline::lift(&request);
     let actor = Actor::User(&admin);
     let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
     Ok(HttpResponse::Ok().json(json!({
