@@ -69,9 +69,11 @@ impl Model {
             access_until: whole_second(now).after(ACCESS),
             end: None,
         });
-        let mut live: Vec<&mut Session> = self.sessions.iter_mut().filter(|session| session.is_live(now)).collect();
+        // The newest stays whatever clocks say; of the others the least recently used ends.
+        let others = self.sessions.iter_mut().rev().skip(1);
+        let mut live: Vec<&mut Session> = others.filter(|session| session.is_live(now)).collect();
         live.sort_by_key(|session| std::cmp::Reverse((session.rotated_at, session.id.clone())));
-        for session in live.into_iter().skip(self.max_sessions) {
+        for session in live.into_iter().skip(self.max_sessions - 1) {
             session.end = Some(End::Ordinary);
         }
     }
