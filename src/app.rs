@@ -12,7 +12,7 @@ use actix_web::{HttpServer, web};
 use crate::auth::Auth;
 use crate::auth::follow::follow;
 use crate::auth::maintenance::keep_pruning;
-use crate::auth::start::{StartError, start};
+use crate::auth::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::metrics::Metrics;
@@ -31,9 +31,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub struct App(web::Data<State>);
 
 impl App {
-    /// Opens the store and gets keys and threads ready.
+    /// Gets everything ready to serve.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let auth = start(config, clock).await?;
+        Self::open(config, clock, Purpose::Serve).await
+    }
+
+    /// Opens the store for a purpose, and gets keys and threads ready.
+    pub async fn open(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> Result<Self, StartError> {
+        let auth = start(config, clock, purpose).await?;
         let state = web::Data::new(State {
             auth,
             public_url: config.public_url.clone(),

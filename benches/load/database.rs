@@ -3,9 +3,14 @@
 use relatch::config::{DatabaseUrl, parse_secret_key};
 use relatch::keyring::Keyring;
 use relatch::secret::Secret;
+use relatch::store::Limits;
 use relatch::store::connection::AnyConnection;
 
 use crate::Failed;
+
+/// What a store is opened with here.
+pub(crate) const LIMITS: Limits =
+    Limits { connections: 16, patience: std::time::Duration::from_secs(5), ballast: None };
 
 /// Which database, and the secret of its server.
 #[derive(clap::Args)]

@@ -54,7 +54,7 @@ pub(crate) fn username(id: u64) -> String {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let store = Store::open(&arguments.database.url())?;
+    let store = Store::open(&arguments.database.url(), crate::database::LIMITS)?;
     let keyring = arguments.database.keyring()?;
     runtime.block_on(fill(arguments, &store, &keyring))
 }

@@ -213,7 +213,7 @@ fn gather(done: impl Iterator<Item = Done>) -> Done {
 
 fn through_the_store(arguments: &RotationArguments, sessions: Vec<Spent>, client: &Client) -> Timed {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let store = Store::open(&arguments.database.url())?;
+    let store = Store::open(&arguments.database.url(), crate::database::LIMITS)?;
     let (begin, end) = period(arguments);
     runtime.block_on(async {
         let tasks: Vec<_> = deal(sessions, arguments.at_once)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::end_everything::end_everything;
 use super::failure::Failure;
-use super::start::{StartError, start};
+use super::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl};
 use crate::store::files::{self, FileError};
@@ -52,9 +52,11 @@ pub async fn restore(config: &Config, backup: &Path, clock: Arc<dyn Clock>) -> R
     };
     let _alone = files::use_alone(store)?;
     let draft = files::copy_for_restore(backup, store)?;
-    let auth = start(&Config { database_url: DatabaseUrl::Sqlite(draft.clone()), ..config.clone() }, clock).await?;
+    let now = clock.now();
+    let draft_config = Config { database_url: DatabaseUrl::Sqlite(draft.clone()), ..config.clone() };
+    let auth = start(&draft_config, clock, Purpose::Command).await?;
     let sessions_ended = end_everything(&auth).await?;
     auth.close();
-    let replaced = files::put_in_place(&draft, store)?;
+    let replaced = files::put_in_place(&draft, store, &now.as_seconds().to_string())?;
     Ok(Restored { sessions_ended, replaced })
 }

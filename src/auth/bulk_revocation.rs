@@ -1,5 +1,6 @@
 //! Ending all sessions that a filter matches, or counting them first.
 
+use super::access_tokens::CLOCK_TOLERANCE;
 use super::failure::Failure;
 use super::{Actor, Auth};
 use crate::domain::client::Client;
@@ -17,7 +18,7 @@ const BATCH: i64 = 500;
 pub struct Revoked {
     /// How many live sessions matched when this began.
     pub matched: u64,
-    /// How many were ended now; fewer when some ended otherwise meanwhile.
+    /// How many were ended now: fewer when some ended otherwise meanwhile, more when some had just expired.
     pub revoked: u64,
     /// From when on the tokens of all of them are refused by APIs, too, that verify them without asking.
     pub effective_by: Timestamp,
@@ -33,9 +34,11 @@ pub async fn revoke_sessions(
     client: &Client,
 ) -> Result<Revoked, Failure> {
     let (by, now) = (actor.user_id(), auth.now());
-    let filter = BulkFilter { live_at: Some(now), ..filter };
+    // Another instance's clock may be ahead: what began there before this must not be left out. Nor must what seems to
+    // have expired here alone.
+    let filter = BulkFilter { begun_by: Some(now.after(CLOCK_TOLERANCE)), live_at: None, ..filter };
     let matched = {
-        let filter = filter.clone();
+        let filter = BulkFilter { live_at: Some(now), ..filter.clone() };
         auth.read(move |connection| sessions::count(connection, &filter)).await?
     };
     let revoked =

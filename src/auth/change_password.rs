@@ -19,7 +19,10 @@ pub enum ChangePasswordError {
     /// The new password is not acceptable.
     #[error(transparent)]
     Unacceptable(#[from] PasswordError),
-    /// The account was changed by somebody else meanwhile, disabled for example, or there is none.
+    /// There is no such account, or it is deleted.
+    #[error("there is no such user")]
+    NotFound,
+    /// The account was changed by somebody else meanwhile, disabled for example.
     #[error("the account is not what it was when this began")]
     AccountChanged,
     /// No answer could be found.
@@ -70,7 +73,7 @@ pub async fn reset_password(auth: &Auth, id: UserId, new: &str) -> Result<User, 
         .read(move |connection| users::find(connection, id))
         .await?
         .filter(|user| !matches!(user.status, UserStatus::Deleted { .. }))
-        .ok_or(ChangePasswordError::AccountChanged)?;
+        .ok_or(ChangePasswordError::NotFound)?;
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
     let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
     let now = auth.now();

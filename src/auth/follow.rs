@@ -1,7 +1,7 @@
 //! Following the changes in the store: what any instance or command changes is known to all within a second, and to
 //! the one that made the change before it is acknowledged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::{Auth, signing_keys};
@@ -16,18 +16,18 @@ const EVERY: Duration = Duration::from_millis(250);
 /// When the store cannot be read. Nothing that is remembered is trusted until it can.
 pub(super) async fn catch_up(auth: &Auth) -> Result<(), Failure> {
     let mut position = auth.position.lock().await;
-    let read = read(auth, *position).await;
-    match &read {
+    let asked_at = Instant::now();
+    match read(auth, position.take()).await {
         Ok((changes, end)) => {
-            auth.memory.follow(changes);
-            *position = Some(*end);
+            auth.memory.follow(&changes, asked_at);
+            *position = Some(end);
+            Ok(())
         }
-        Err(_) => {
+        Err(failure) => {
             auth.memory.distrust();
-            *position = None;
+            Err(failure)
         }
     }
-    read.map(|_| ())
 }
 
 async fn read(auth: &Auth, position: Option<Position>) -> Result<(Vec<Change>, Position), Failure> {

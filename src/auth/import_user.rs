@@ -1,12 +1,13 @@
 //! Taking over accounts from elsewhere, with the bcrypt hashes of their passwords.
 
-use super::Auth;
 use super::passwords::is_importable;
 use super::register::{self, RegisterError, Unacceptable};
+use super::{Actor, Auth};
 use crate::domain::email::Email;
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::domain::username::Username;
+use crate::secret::Secret;
 use crate::store::users::NewUser;
 
 /// An account from elsewhere.
@@ -40,9 +41,9 @@ pub async fn import_user(auth: &Auth, account: ImportedAccount<'_>) -> Result<Us
     }
     match (Username::parse(account.username), Email::parse(account.email)) {
         (Ok(username), Ok(email)) => {
-            let password_hash = account.password_hash.to_owned();
+            let password_hash = Secret::new(account.password_hash.to_owned());
             let new = NewUser { username, email, role: account.role, password_hash, created_at: auth.now() };
-            Ok(register::insert(auth, new).await?)
+            Ok(register::insert(auth, Actor::Operator, new).await?)
         }
         (username, email) => Err(ImportError::Refused(RegisterError::Invalid(Unacceptable {
             username: username.err(),

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use super::failure::Failure;
 use super::{Auth, entropy};
 use crate::domain::timestamp::Timestamp;
+use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
-use crate::store::{changes, leases, pruning};
+use crate::store::pruning::{self, Candidate};
+use crate::store::{QueryResult, changes, leases};
 
 /// How often it is looked whether there is something to do.
 const EVERY: Duration = Duration::from_mins(10);
@@ -19,9 +21,9 @@ const LEASE: Duration = Duration::from_mins(2);
 const PART: i64 = 1_000;
 /// A step that took longer than this is followed by a smaller one.
 const STEP_TARGET: Duration = Duration::from_millis(15);
-/// How many rows a step deletes at first and at most.
-const STEP_FIRST: usize = 10;
-const STEP_MAX: usize = 500;
+/// How many rows a step deletes at first and at most, but for a session whose history is longer than that.
+const STEP_FIRST: usize = 50;
+const STEP_MAX: usize = 2_000;
 /// How long instances have to read a change.
 const CHANGES_KEPT: Duration = Duration::from_hours(1);
 /// How long a deleted user can be restored.
@@ -48,7 +50,10 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     }
     let now = auth.now();
     let cutoff = now.before(auth.policy.history_life);
-    work.prune_sessions(cutoff).await?;
+    if !work.prune_sessions(cutoff).await? {
+        // Another instance has taken over.
+        return Ok(Some(work.done));
+    }
     work.purge_users(now.before(USERS_KEPT)).await?;
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
     auth.write(move |connection| pruning::delete_setup_links(connection, now)).await?;
@@ -96,7 +101,8 @@ impl Work<'_> {
         }
     }
 
-    async fn prune_sessions(&mut self, cutoff: Timestamp) -> Result<(), Failure> {
+    /// `false` when the lease was lost on the way.
+    async fn prune_sessions(&mut self, cutoff: Timestamp) -> Result<bool, Failure> {
         let mut after = None;
         loop {
             let part = self.auth.read(move |connection| pruning::look(connection, after, cutoff, PART)).await?;
@@ -105,8 +111,11 @@ impl Work<'_> {
                 .in_steps(part.histories, move |connection, ids| pruning::delete_history(connection, ids, cutoff))
                 .await?;
             after = part.last;
-            if after.is_none() || !self.keep_lease().await? {
-                return Ok(());
+            if !self.keep_lease().await? {
+                return Ok(false);
+            }
+            if after.is_none() {
+                return Ok(true);
             }
         }
     }
@@ -114,6 +123,9 @@ impl Work<'_> {
     async fn purge_users(&mut self, cutoff: Timestamp) -> Result<(), Failure> {
         let users = self.auth.read(move |connection| pruning::users_to_purge(connection, cutoff)).await?;
         for user in users {
+            // Sessions first: a user with many would take them all along at once.
+            let sessions = self.auth.read(move |connection| pruning::sessions_of(connection, user)).await?;
+            self.done.sessions += self.in_steps(sessions, pruning::delete_sessions).await?;
             let began = Instant::now();
             self.done.users += self.auth.write(move |connection| pruning::purge_user(connection, user, cutoff)).await?;
             self.done.longest_step = self.done.longest_step.max(began.elapsed());
@@ -130,23 +142,24 @@ impl Work<'_> {
     /// Deletes the rows in transactions that adapt to how long the last one took.
     async fn in_steps(
         &mut self,
-        ids: Vec<Vec<u8>>,
-        delete: impl Fn(&mut crate::store::connection::AnyConnection, &[Vec<u8>]) -> crate::store::QueryResult<usize>
-        + Clone
-        + Send
-        + 'static,
+        candidates: Vec<Candidate>,
+        delete: impl Fn(&mut AnyConnection, &[Vec<u8>]) -> QueryResult<usize> + Clone + Send + 'static,
     ) -> Result<usize, Failure> {
         let mut deleted = 0;
-        let mut rest = ids.as_slice();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.step.min(rest.len()));
-            let (now, delete) = (now.to_vec(), delete.clone());
+        let mut candidates = candidates.into_iter().peekable();
+        while let Some(first) = candidates.next() {
+            let mut rows = first.rows;
+            let mut ids = vec![first.id];
+            while let Some(next) = candidates.next_if(|next| rows + next.rows <= self.step) {
+                rows += next.rows;
+                ids.push(next.id);
+            }
+            let delete = delete.clone();
             let began = Instant::now();
-            deleted += self.auth.write(move |connection| delete(connection, &now)).await?;
+            deleted += self.auth.write(move |connection| delete(connection, &ids)).await?;
             let took = began.elapsed();
             self.done.longest_step = self.done.longest_step.max(took);
             self.step = if took > STEP_TARGET { self.step / 2 } else { self.step * 2 }.clamp(1, STEP_MAX);
-            rest = later;
         }
         Ok(deleted)
     }

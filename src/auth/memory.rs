@@ -15,8 +15,11 @@ use crate::store::changes::Change;
 
 /// How many tokens are remembered in each of the two halves; 20,000 take about 15 MB.
 const HALF: usize = 10_000;
-/// How long what is remembered holds after the changes were last read.
-const STALE_AFTER: Duration = Duration::from_secs(5);
+/// How long what is remembered holds after the changes were last read. Beyond it the store is asked, which is slower
+/// and never wrong.
+const STALE_AFTER: Duration = Duration::from_millis(900);
+/// Whoever has not read the changes for this long drops everything: rows may have been deleted meanwhile.
+const LOST_AFTER: Duration = Duration::from_mins(10);
 
 /// SHA-256 of an access token.
 type Digest = [u8; 32];
@@ -81,14 +84,13 @@ impl Memory {
         }
     }
 
-    /// Drops what the changes concern. They are all that happened until now.
-    pub(super) fn follow(&self, changes: &[Change]) {
+    /// Drops what the changes concern. They are all that happened until `asked_at`.
+    pub(super) fn follow(&self, changes: &[Change], asked_at: Instant) {
         #[cfg(feature = "failpoints")]
         let changes = if crate::store::failpoints::bug("revocation_cached") { &[] } else { changes };
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever stood still for long may have missed rows that are gone by now.
-        let missed = state.followed_at.is_some_and(|at| at.elapsed() > STALE_AFTER);
-        state.followed_at = Some(Instant::now());
+        let missed = state.followed_at.is_some_and(|at| at.elapsed() > LOST_AFTER);
+        state.followed_at = Some(asked_at);
         if !changes.is_empty() || missed {
             state.version += 1;
         }
@@ -181,50 +183,53 @@ mod tests {
         let memory = Memory::default();
         memory.remember(digest(1), principal(1), LATER, memory.version());
         assert!(!knows(&memory, 1), "nothing holds before the changes are followed");
-        memory.follow(&[]);
+        memory.follow(&[], Instant::now());
         memory.remember(digest(2), principal(2), LATER, memory.version());
         assert!(knows(&memory, 1) && knows(&memory, 2));
         assert!(memory.recall(&digest(1), LATER).is_none());
-        memory.follow(&[Change::User(user(1))]);
+        memory.follow(&[Change::User(user(1))], Instant::now());
         assert!(!knows(&memory, 1) && knows(&memory, 2));
-        memory.follow(&[Change::Everybody]);
+        memory.follow(&[Change::Everybody], Instant::now());
         assert!(!knows(&memory, 2));
     }
 
     #[test]
     fn what_was_read_before_a_change_is_not_remembered_after_it() {
         let memory = Memory::default();
-        memory.follow(&[]);
+        memory.follow(&[], Instant::now());
         let before = memory.version();
-        memory.follow(&[Change::User(user(7))]);
+        memory.follow(&[Change::User(user(7))], Instant::now());
         memory.remember(digest(1), principal(1), LATER, before);
         assert!(!knows(&memory, 1));
         let before = memory.version();
         memory.distrust();
-        memory.follow(&[]);
+        memory.follow(&[], Instant::now());
         memory.remember(digest(1), principal(1), LATER, before);
         assert!(!knows(&memory, 1));
     }
 
     #[test]
-    fn nothing_is_trusted_that_was_not_followed_for_five_seconds_and_it_is_forgotten_then() {
+    fn nothing_is_trusted_that_was_not_followed_lately() {
         let memory = Memory::default();
-        memory.follow(&[]);
+        let ago = |ms| Instant::now().checked_sub(Duration::from_millis(ms)).unwrap();
+        memory.follow(&[], Instant::now());
         memory.remember(digest(1), principal(1), LATER, memory.version());
         assert!(knows(&memory, 1));
-        let lately = |ago| Instant::now().checked_sub(Duration::from_millis(ago));
-        memory.0.lock().unwrap().followed_at = lately(4_000);
+        memory.follow(&[], ago(500));
         assert!(knows(&memory, 1));
-        memory.0.lock().unwrap().followed_at = lately(5_001);
+        memory.follow(&[], ago(901));
         assert!(!knows(&memory, 1));
-        memory.follow(&[]);
-        assert!(!knows(&memory, 1), "rows may have been missed meanwhile");
+        memory.follow(&[], Instant::now());
+        assert!(knows(&memory, 1), "nothing was missed");
+        memory.follow(&[], ago(601_000));
+        memory.follow(&[], Instant::now());
+        assert!(!knows(&memory, 1), "rows may have been deleted meanwhile");
     }
 
     #[test]
     fn k12_memory_is_bounded_and_what_is_in_use_stays() {
         let memory = Memory::default();
-        memory.follow(&[]);
+        memory.follow(&[], Instant::now());
         for number in 0..50_000 {
             memory.remember(digest(number), principal(1), LATER, memory.version());
             if number % 1_000 == 0 {
@@ -236,7 +241,7 @@ mod tests {
         let indexed: usize = state.young.by_user.values().chain(state.old.by_user.values()).map(Vec::len).sum();
         assert!(indexed <= 2 * HALF);
         drop(state);
-        memory.follow(&[Change::User(user(1))]);
+        memory.follow(&[Change::User(user(1))], Instant::now());
         let state = memory.0.lock().unwrap();
         assert!(state.young.tokens.is_empty() && state.old.tokens.is_empty());
     }

@@ -5,6 +5,7 @@
 
 pub mod access_tokens;
 pub mod authenticate;
+mod authority;
 pub mod backup;
 pub mod bulk_revocation;
 pub mod change_password;
@@ -40,13 +41,13 @@ use crate::clock::Clock;
 use crate::config::Registration;
 use crate::domain::rotation::RotationRules;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::{User, UserId};
 use crate::keyring::Keyring;
 use crate::store::QueryResult;
 use crate::store::Store;
 use crate::store::changes::Position;
 use crate::store::connection::AnyConnection;
 use access_tokens::AccessTokens;
+pub use authority::Actor;
 use failure::Failure;
 use memory::Memory;
 use passwords::Passwords;
@@ -83,21 +84,15 @@ pub struct Policy {
     pub history_life: Duration,
 }
 
-/// On whose authority something is done.
-#[derive(Clone, Copy, Debug)]
-pub enum Actor<'a> {
-    /// Somebody who did not say who they are.
-    Anonymous,
-    /// A signed-in user or admin.
-    User(&'a User),
-    /// Whoever may run commands on the server.
-    Operator,
-}
-
 impl Auth {
     /// The time now, as the service goes by it.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether a refresh token that was spent without the client's knowing may be presented again.
+    pub fn retries_are_harmless(&self) -> bool {
+        !self.policy.rotation.grace.is_zero()
     }
 
     /// Closes the store; returns when its files are closed.
@@ -143,16 +138,6 @@ impl Auth {
     async fn forget(&self) {
         if let Err(failure) = follow::catch_up(self).await {
             tracing::warn!(%failure, "a change was not read back");
-        }
-    }
-}
-
-impl Actor<'_> {
-    /// The id of the user who acts, if one does.
-    fn user_id(self) -> Option<UserId> {
-        match self {
-            Self::User(user) => Some(user.id),
-            Self::Anonymous | Self::Operator => None,
         }
     }
 }

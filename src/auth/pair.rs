@@ -99,7 +99,8 @@ impl NewSession {
             by: None,
             client: &self.client,
         };
-        sessions::end_least_recently_used(connection, self.session.user_id, self.max_sessions, &end)
+        let keep = self.max_sessions.saturating_sub(1);
+        sessions::end_least_recently_used(connection, self.session.user_id, self.session.id, keep, &end)
     }
 
     /// The pair of the session that has begun.

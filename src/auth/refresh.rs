@@ -25,6 +25,9 @@ pub enum RefreshError {
     /// The token is not accepted.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Nobody knows whether the token was spent, and without a grace window a second try would be taken for theft.
+    #[error("nobody knows whether the token was spent")]
+    OutcomeUnknown(#[source] Failure),
     /// No answer could be found.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -67,10 +70,15 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
         return Err(Refusal::SessionRevoked.into());
     }
     let now = auth.now();
-    let mut outcome = spend(auth, &genuine, client, now).await;
-    if matches!(outcome, Err(Failure::Store(StoreError::OutcomeUnknown(_)))) && !auth.policy.rotation.grace.is_zero() {
-        outcome = spend(auth, &genuine, client, now).await;
-    }
+    let outcome = match spend(auth, &genuine, client, now).await {
+        Err(failure @ Failure::Store(StoreError::OutcomeUnknown(_))) => {
+            if auth.policy.rotation.grace.is_zero() {
+                return Err(RefreshError::OutcomeUnknown(failure));
+            }
+            spend(auth, &genuine, client, now).await
+        }
+        outcome => outcome,
+    };
     let (session, user, token) = match outcome? {
         Outcome::Refused(refusal) => return Err(refusal.into()),
         Outcome::Rotated(session, user) => {
@@ -216,7 +224,7 @@ fn end(
             user = %session.user_id,
             presented = presented.generation.get(),
             current = session.generation.get(),
-            "a refresh token was presented that cannot be in honest hands; its session was ended"
+            "a refresh token was presented that was replaced, or is newer than the store; its session is ended"
         );
     }
     Ok(ended)

@@ -8,6 +8,7 @@ use crate::domain::password::{Password, PasswordError};
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::domain::username::{Username, UsernameError};
+use crate::secret::Secret;
 use crate::store::error::StoreError;
 use crate::store::users::{self, NewUser, Taken};
 
@@ -39,6 +40,9 @@ pub enum RegisterError {
     /// Only admins make admins.
     #[error("only an admin may make an admin")]
     RoleNotPermitted,
+    /// The actor was signed out or changed while the account was being made.
+    #[error("whoever wanted this may no longer do it")]
+    NoLongerPermitted,
     /// No answer could be found.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -61,28 +65,29 @@ pub async fn register(auth: &Auth, actor: Actor<'_>, account: NewAccount<'_>) ->
     let (username, email, password) = parse(account, auth.policy.password_min_length)?;
     refuse_taken(auth, &username, &email).await?;
     let password_hash = auth.passwords.hash(password).await.map_err(Failure::from)?;
-    insert(auth, NewUser { username, email, role: account.role, password_hash, created_at: auth.now() }).await
+    let password_hash = Secret::new(password_hash);
+    let new = NewUser { username, email, role: account.role, password_hash, created_at: auth.now() };
+    insert(auth, actor, new).await
 }
 
-/// Inserts the account; a unique violation by somebody who came between is the same answer as a taken name.
-pub(super) async fn insert(auth: &Auth, new: NewUser) -> Result<User, RegisterError> {
-    let (username, email) = (new.username.clone(), new.email.clone());
-    match auth.write(move |connection| users::insert(connection, &new)).await {
+/// Inserts the account, if the actor still may; a unique violation by somebody who came between is the same answer as
+/// a taken name.
+pub(super) async fn insert(auth: &Auth, actor: Actor<'_>, new: NewUser) -> Result<User, RegisterError> {
+    let (username, email, credentials) = (new.username.clone(), new.email.clone(), actor.credentials());
+    let inserted = auth.write(move |connection| {
+        if credentials.still_hold(connection)? { users::insert(connection, &new).map(Some) } else { Ok(None) }
+    });
+    match inserted.await {
         Err(Failure::Store(StoreError::Taken)) => {
             refuse_taken(auth, &username, &email).await?;
             Err(RegisterError::Failed(Failure::Store(StoreError::Taken)))
         }
-        result => Ok(result?),
+        result => result?.ok_or(RegisterError::NoLongerPermitted),
     }
 }
 
 fn permit(auth: &Auth, actor: Actor<'_>, role: Role) -> Result<(), RegisterError> {
-    let is_admin = match actor {
-        Actor::Operator => true,
-        Actor::User(user) => user.role == Role::Admin,
-        Actor::Anonymous => false,
-    };
-    if is_admin {
+    if actor.is_admin() {
         Ok(())
     } else if auth.policy.registration == Registration::Closed {
         Err(RegisterError::Closed)

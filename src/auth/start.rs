@@ -21,6 +21,17 @@ use crate::store::{Limits, Store};
 /// How often a session may be refreshed within a minute while rate limits are on.
 const ROTATIONS_PER_MINUTE: u32 = 60;
 
+/// What the store is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To serve: what is missing is made, and the store follows the configuration.
+    Serve,
+    /// To begin with: a store that is not there is made.
+    Begin,
+    /// To look or to change something: the store must be there, and stays as the server has it.
+    Command,
+}
+
 /// Why the service cannot start. The texts are for the operator and say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -33,6 +44,15 @@ pub enum StartError {
     /// The database cannot be used.
     #[error("{0}")]
     Store(StoreError),
+    /// There is nothing to work with.
+    #[error(
+        "there is no store at {path}. Run this where the server runs, in its folder and with its DATABASE_URL; \
+         relatch serve makes a new store"
+    )]
+    NoStore {
+        /// Where it would be.
+        path: String,
+    },
     /// The store belongs to another secret.
     #[error(
         "the store was made with another secret than {source_name} holds. Put the right one there; to exchange a \
@@ -63,15 +83,17 @@ pub enum StartError {
 }
 
 /// Opens the store, or makes it, and gets everything ready that verbs need.
-pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Auth, StartError> {
-    let (keyring, store) = open(config).await?;
+pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> Result<Auth, StartError> {
+    let (keyring, store) = open(config, purpose).await?;
     let known = remember_identity(config, &keyring, &store).await?;
     if known.issuer != config.jwt.issuer {
         return Err(StartError::OtherIssuer { remembered: known.issuer, configured: config.jwt.issuer.clone() });
     }
-    signing_keys::ensure_current(&store, &keyring, config.jwt.algorithm, clock.now()).await?;
-    if known.fingerprint != keyring.primary().fingerprint() {
-        move_to_primary(&keyring, &store).await?;
+    if purpose == Purpose::Serve {
+        signing_keys::ensure_current(&store, &keyring, config.jwt.algorithm, clock.now()).await?;
+        if known.fingerprint != keyring.primary().fingerprint() {
+            move_to_primary(&keyring, &store).await?;
+        }
     }
     let key_source = KeySource::new(&config.jwt);
     let keys = key_source.load(&store, &keyring).await?;
@@ -107,18 +129,25 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Auth, Start
 
 /// Makes the store remember the configured issuer in place of the one it knows; gives the old one.
 pub async fn adopt_issuer(config: &Config) -> Result<String, StartError> {
-    let (keyring, store) = open(config).await?;
+    let (keyring, store) = open(config, Purpose::Command).await?;
     let known = remember_identity(config, &keyring, &store).await?;
     let issuer = config.jwt.issuer.clone();
     store.write(move |connection| meta::set(connection, Fact::Issuer, &issuer)).await.map_err(StartError::Store)?;
     Ok(known.issuer)
 }
 
-async fn open(config: &Config) -> Result<(Keyring, Store), StartError> {
+async fn open(config: &Config, purpose: Purpose) -> Result<(Keyring, Store), StartError> {
     let url = config.database_url.clone();
-    let limits =
-        Limits { connections: config.database_connections, patience: config.database_wait, ballast: config.ballast };
-    let secret = secret_key::load(&config.secret_key, is_new(&url))?;
+    let limits = Limits {
+        connections: config.database_connections,
+        patience: config.database_wait,
+        ballast: (purpose == Purpose::Serve).then_some(config.ballast),
+    };
+    let is_new = is_new(&url);
+    if let (DatabaseUrl::Sqlite(path), true, Purpose::Command) = (&url, is_new, purpose) {
+        return Err(StartError::NoStore { path: path.display().to_string() });
+    }
+    let secret = secret_key::load(&config.secret_key, is_new)?;
     let keyring = Keyring::new(&secret, &config.accepted_secret_keys)?;
     let store = tokio::task::spawn_blocking(move || Store::open(&url, limits))
         .await

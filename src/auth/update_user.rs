@@ -40,6 +40,9 @@ pub enum UpdateError {
     /// Nobody could administer the service afterwards.
     #[error("this is the last admin who may sign in")]
     LastAdmin,
+    /// The actor was signed out or changed meanwhile.
+    #[error("whoever wanted this may no longer do it")]
+    NoLongerPermitted,
     /// No answer could be found.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -50,6 +53,7 @@ enum Outcome {
     Done(User),
     NotFound,
     LastAdmin,
+    NoLongerPermitted,
 }
 
 impl Outcome {
@@ -58,6 +62,7 @@ impl Outcome {
             Self::Done(user) => Ok(user),
             Self::NotFound => Err(UpdateError::NotFound),
             Self::LastAdmin => Err(UpdateError::LastAdmin),
+            Self::NoLongerPermitted => Err(UpdateError::NoLongerPermitted),
         }
     }
 }
@@ -72,8 +77,11 @@ pub async fn update_user(
 ) -> Result<User, UpdateError> {
     let email = changes.email.map(Email::parse).transpose()?;
     let (role, disabled) = (changes.role, changes.disabled);
-    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    let (by, credentials, now, client) = (actor.user_id(), actor.credentials(), auth.now(), client.clone());
     let job = move |connection: &mut AnyConnection| {
+        if !credentials.still_hold(connection)? {
+            return Ok(Outcome::NoLongerPermitted);
+        }
         let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
         let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
         if loses_admin && is_last_admin(connection, &user)? {
@@ -106,8 +114,11 @@ pub async fn update_user(
 
 /// Marks an account as deleted and ends its sessions. Its username and e-mail stay reserved.
 pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
-    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    let (by, credentials, now, client) = (actor.user_id(), actor.credentials(), auth.now(), client.clone());
     auth.write_end(move |connection| {
+        if !credentials.still_hold(connection)? {
+            return Ok(Outcome::NoLongerPermitted);
+        }
         let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
         if is_last_admin(connection, &user)? {
             return Ok(Outcome::LastAdmin);

@@ -4,11 +4,13 @@ use super::Auth;
 use super::cursor::{self, BadCursor, Page};
 use super::failure::Failure;
 use super::login::key_of;
+use crate::domain::email::Email;
 use crate::domain::fold;
 use crate::domain::role::Role;
 use crate::domain::user::{User, UserId};
+use crate::domain::username::Username;
 pub use crate::store::users::StatusFilter;
-use crate::store::users::{self, UserFilter};
+use crate::store::users::{self, Key, UserFilter};
 
 /// Which users are asked for.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,17 @@ pub async fn list_users(auth: &Auth, query: UserQuery) -> Result<Page<User>, Lis
 /// The user with this id, deleted or not.
 pub async fn find_user(auth: &Auth, id: UserId) -> Result<Option<User>, Failure> {
     auth.read(move |connection| users::find(connection, id)).await
+}
+
+/// Whether one account has both this username and this e-mail address.
+pub async fn is_one_account(auth: &Auth, username: &str, email: &str) -> Result<bool, Failure> {
+    let (Some(username), Some(email)) = (Username::key_of(username), Email::key_of(email)) else { return Ok(false) };
+    auth.read(move |connection| {
+        let by_username = users::find_by_key(connection, &Key::Username(username))?;
+        let by_email = users::find_by_key(connection, &Key::Email(email))?;
+        Ok(by_username.zip(by_email).is_some_and(|((one, _), (other, _))| one.id == other.id))
+    })
+    .await
 }
 
 /// The user whom an id, a username or an e-mail address names, deleted or not. A name of digits is an id.

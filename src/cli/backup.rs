@@ -30,13 +30,18 @@ pub(super) fn write(config: &Config, target: &BackupFile, output: &Output) -> Do
 
 pub(super) async fn read(config: &Config, source: &BackupFile, output: &Output) -> Done {
     let restored = restore(config, &source.file, Arc::new(SystemClock)).await.map_err(Refused::because)?;
+    if config.jwt.shared_key.is_some() {
+        output.note(
+            "JWT_KEY is what it was: APIs that check tokens by themselves accept those from before until they expire",
+        );
+    }
     if let Some(kept) = &restored.replaced {
         output.note(format_args!("The store that was there is now {}", kept.display()));
     }
     output.result(
         format_args!(
-            "The store is that of {} again. All {} sessions in it are ended and all signing keys are new: \
-             everybody signs in again",
+            "The store is that of {} again. All {} sessions in it are ended, and its signing keys are retired: everybody \
+             signs in again",
             source.file.display(),
             restored.sessions_ended
         ),

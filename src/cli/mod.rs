@@ -17,6 +17,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
+use crate::auth::start::Purpose;
 use crate::clock::SystemClock;
 use crate::config::{Config, Loaded};
 use output::Output;
@@ -82,14 +83,16 @@ pub fn run() -> ExitCode {
             start_logging(&loaded.config);
             runtime()?.block_on(backup::read(&loaded.config, &source, &output))
         }),
-        Command::Serve => with_app(&output, |loaded, app, output| Box::pin(serve::run(loaded, app, output))),
-        Command::User(command) => {
-            with_app(&output, |_, app, output| Box::pin(async move { user::run(&app, command, output).await }))
+        Command::Serve => {
+            with_app(Purpose::Serve, &output, |loaded, app, output| Box::pin(serve::run(loaded, app, output)))
         }
-        Command::Session(command) => {
-            with_app(&output, |_, app, output| Box::pin(async move { session::run(&app, command, output).await }))
-        }
-        Command::SetupUrl => with_app(&output, |loaded, app, output| {
+        Command::User(command) => with_app(command.purpose(), &output, |_, app, output| {
+            Box::pin(async move { user::run(&app, command, output).await })
+        }),
+        Command::Session(command) => with_app(Purpose::Command, &output, |_, app, output| {
+            Box::pin(async move { session::run(&app, command, output).await })
+        }),
+        Command::SetupUrl => with_app(Purpose::Command, &output, |loaded, app, output| {
             Box::pin(async move { setup_url::run(&loaded, &app, output).await })
         }),
     };
@@ -105,11 +108,11 @@ pub fn run() -> ExitCode {
 type Job<'a> = std::pin::Pin<Box<dyn Future<Output = Done> + 'a>>;
 
 /// Loads the configuration, opens the store and runs a job with them.
-fn with_app<'a>(output: &'a Output, job: impl FnOnce(Loaded, App, &'a Output) -> Job<'a>) -> Done {
+fn with_app<'a>(purpose: Purpose, output: &'a Output, job: impl FnOnce(Loaded, App, &'a Output) -> Job<'a>) -> Done {
     let loaded = load()?;
     start_logging(&loaded.config);
     runtime()?.block_on(async {
-        let app = App::start(&loaded.config, Arc::new(SystemClock)).await.map_err(Refused::because)?;
+        let app = App::open(&loaded.config, Arc::new(SystemClock), purpose).await.map_err(Refused::because)?;
         job(loaded, app, output).await
     })
 }

@@ -19,7 +19,8 @@ const PIECE: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Ballast {
     path: PathBuf,
-    bytes: u64,
+    /// `None` when another process keeps the file.
+    bytes: Option<u64>,
     given_up: Mutex<Option<GivenUp>>,
 }
 
@@ -30,7 +31,7 @@ struct GivenUp {
 
 impl Ballast {
     /// Makes the file, if there is room for it. With 0 bytes there is none, and a full disk stops every write.
-    pub(super) fn new(store: &Path, bytes: u64) -> Self {
+    pub(super) fn new(store: &Path, bytes: Option<u64>) -> Self {
         let ballast = Self { path: files::beside(store, ".ballast"), bytes, given_up: Mutex::new(None) };
         if let Err(error) = ballast.make() {
             tracing::warn!(
@@ -63,6 +64,9 @@ impl Ballast {
     /// Gives the file up; says whether that made room just now.
     pub(super) fn give_up(&self) -> bool {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.bytes.is_none() {
+            return false;
+        }
         *given_up = Some(GivenUp { tried_at: Instant::now() });
         let made_room = fs::remove_file(&self.path).is_ok();
         if made_room {
@@ -72,29 +76,30 @@ impl Ballast {
     }
 
     fn make(&self) -> io::Result<()> {
-        if fs::metadata(&self.path).map_or(0, |metadata| metadata.len()) == self.bytes {
+        let Some(bytes) = self.bytes else { return Ok(()) };
+        if fs::metadata(&self.path).map_or(0, |metadata| metadata.len()) == bytes {
             return Ok(());
         }
         drop(fs::remove_file(&self.path));
-        if self.bytes == 0 {
+        if bytes == 0 {
             return Ok(());
         }
-        let made = files::create_private(&self.path).and_then(|file| self.fill(file));
+        let made = files::create_private(&self.path).and_then(|file| fill(file, bytes));
         if made.is_err() {
             // A part of it would only be in the way.
             drop(fs::remove_file(&self.path));
         }
         made
     }
+}
 
-    fn fill(&self, mut file: File) -> io::Result<()> {
-        let piece = vec![0; PIECE];
-        let mut left = self.bytes;
-        while left > 0 {
-            let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            file.write_all(piece.get(..length).unwrap_or_default())?;
-            left -= u64::try_from(length).unwrap_or(left);
-        }
-        file.sync_all()
+fn fill(mut file: File, bytes: u64) -> io::Result<()> {
+    let piece = vec![0; PIECE];
+    let mut left = bytes;
+    while left > 0 {
+        let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        file.write_all(piece.get(..length).unwrap_or_default())?;
+        left -= u64::try_from(length).unwrap_or(left);
     }
+    file.sync_all()
 }

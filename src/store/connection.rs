@@ -75,6 +75,7 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
     // A 200 is sent only after a durable commit, whatever the server's or the role's default is.
     connection.batch_execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+         SET default_transaction_isolation = 'read committed';
          SET client_min_messages = 'warning';
          SET application_name = 'relatch';",
     )?;
@@ -82,18 +83,20 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
 }
 
 /// What libpq is told unless the URL says otherwise. The system's own defaults would wait for minutes on a host that
-/// swallows packets, and for hours on one that went away while it was being waited for.
-const PATIENCE: [(&str, &str); 5] = [
+/// swallows packets, and for hours on one that went away while it was being waited for. Of several hosts, the one that
+/// can be written to is meant: a standby would say what was so a moment ago.
+const UNLESS_WRITTEN: [(&str, &str); 6] = [
     ("connect_timeout", "5"),
-    ("tcp_user_timeout", "10000"),
+    ("tcp_user_timeout", "5000"),
     ("keepalives_idle", "5"),
     ("keepalives_interval", "2"),
     ("keepalives_count", "3"),
+    ("target_session_attrs", "read-write"),
 ];
 
 fn with_limits(url: &str) -> Secret<String> {
     let mut limited = Secret::new(url.to_owned());
-    for (name, value) in PATIENCE {
+    for (name, value) in UNLESS_WRITTEN {
         let known = limited.expose();
         if !known.contains(&format!("{name}=")) {
             let separator = if known.contains('?') { '&' } else { '?' };
@@ -125,6 +128,18 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
     Ok(AnyConnection::Sqlite(connection))
 }
 
+/// Opens an SQLite file that must be there, and changes nothing about it.
+#[expect(clippy::disallowed_methods, reason = "this is where connections come from")]
+pub(super) fn open_existing(path: &Path) -> Result<SqliteConnection, ConnectError> {
+    let path = path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
+    let escaped = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let open = |mode| SqliteConnection::establish(&format!("file:{escaped}?mode={mode}"));
+    // What was not yet moved from the write-ahead log can only be read where something may be written.
+    let mut connection = open("rw").or_else(|_| open("ro"))?;
+    connection.batch_execute("PRAGMA busy_timeout = 5000;")?;
+    Ok(connection)
+}
+
 /// A connection of the pool.
 pub(crate) struct Pooled {
     pub(crate) inner: AnyConnection,
@@ -137,7 +152,14 @@ impl r2d2::ManageConnection for Connector {
     type Error = ConnectError;
 
     fn connect(&self) -> Result<Pooled, ConnectError> {
-        Ok(Pooled { inner: self.open()?, lost: false })
+        let mut inner = self.open()?;
+        if let AnyConnection::Postgres(postgres) = &mut inner {
+            // No request is worth waiting for somebody's forgotten transaction. Migrations do not come through here.
+            postgres.batch_execute(
+                "SET statement_timeout = '5s'; SET lock_timeout = '3s'; SET idle_in_transaction_session_timeout = '15s';",
+            )?;
+        }
+        Ok(Pooled { inner, lost: false })
     }
 
     fn is_valid(&self, connection: &mut Pooled) -> Result<(), ConnectError> {
@@ -155,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_url_says_how_long_to_wait_or_gets_our_limits() {
-        let ours = "tcp_user_timeout=10000&keepalives_idle=5&keepalives_interval=2&keepalives_count=3";
+        let ours = "tcp_user_timeout=5000&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&\
+                    target_session_attrs=read-write";
         let plain = with_limits("postgres://a@b/c");
         assert_eq!(*plain.expose(), format!("postgres://a@b/c?connect_timeout=5&{ours}"));
         let given = with_limits("postgres://a@b/c?connect_timeout=60&sslmode=require");

@@ -1,16 +1,13 @@
 //! The few statements that differ between the databases. Nothing else in the crate asks which one it is on.
 
+use std::collections::HashSet;
+
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use diesel::dsl::{AsSelect, SqlTypeOf};
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable};
 
 use super::connection::AnyConnection;
 use super::schema::changes;
-use super::sessions::{Changes, SessionRow, rotate_step_by_step};
-use super::users::UserRow;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 
@@ -58,86 +55,6 @@ pub(super) fn database_time(connection: &mut AnyConnection) -> QueryResult<Optio
     }
 }
 
-/// Spends a refresh token and notes it in the history. On Postgres that is one statement and so one round trip, which
-/// is most of what a rotation costs there; SQLite has no round trips and no data-modifying subqueries.
-pub(super) fn rotate(
-    connection: &mut AnyConnection,
-    changes: &Changes<'_>,
-) -> QueryResult<Option<(SessionRow, UserRow)>> {
-    match connection {
-        AnyConnection::Postgres(connection) => RotateAtOnce(changes).get_result(connection).optional(),
-        AnyConnection::Sqlite(_) => rotate_step_by_step(connection, changes),
-    }
-}
-
-/// The statement of a rotation. Written as a fragment, so that Postgres prepares it once a connection.
-///
-/// The session's row alone decides races: whoever disables, deletes or changes a password also ends the session in the
-/// same transaction, and this waits for them or they for this. A new role does not end it; a token that is issued with
-/// the old one then carries the old security version and is refused.
-struct RotateAtOnce<'a>(&'a Changes<'a>);
-
-impl QueryId for RotateAtOnce<'_> {
-    type QueryId = RotateAtOnce<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl Query for RotateAtOnce<'_> {
-    type SqlType = (SqlTypeOf<AsSelect<SessionRow, Pg>>, SqlTypeOf<AsSelect<UserRow, Pg>>);
-}
-
-impl RunQueryDsl<PgConnection> for RotateAtOnce<'_> {}
-
-impl QueryFragment<Pg> for RotateAtOnce<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let changes = self.0;
-        out.push_sql("WITH rotated AS (UPDATE sessions SET generation = generation + 1, rotated_at = ");
-        out.push_bind_param::<BigInt, _>(&changes.now)?; // $1
-        out.push_sql(", rotated_ip = ");
-        out.push_bind_param::<Nullable<Binary>, _>(&changes.ip)?;
-        out.push_sql(", user_agent = ");
-        out.push_bind_param::<Nullable<Text>, _>(&changes.user_agent)?;
-        out.push_sql(", idle_expires_at = ");
-        out.push_bind_param::<BigInt, _>(&changes.idle_expires_at)?;
-        out.push_sql(", window_generation = CASE WHEN window_started_at <= ");
-        out.push_bind_param::<BigInt, _>(&changes.window_over)?; // $5
-        out.push_sql(
-            " THEN generation ELSE window_generation END, \
-             window_started_at = CASE WHEN window_started_at <= $5 THEN $1 ELSE window_started_at END WHERE id = ",
-        );
-        out.push_bind_param::<Binary, _>(&changes.session_id)?; // $6
-        out.push_sql(" AND generation = ");
-        out.push_bind_param::<BigInt, _>(&changes.generation)?;
-        out.push_sql(" AND generation < ");
-        out.push_bind_param::<BigInt, _>(&changes.last_generation)?;
-        out.push_sql(" AND nonce_digest = ");
-        out.push_bind_param::<Binary, _>(&changes.nonce_digest)?;
-        out.push_sql(
-            " AND ended_at IS NULL AND idle_expires_at > $1 AND expires_at > $1 \
-             AND (window_started_at <= $5 OR window_generation > ",
-        );
-        out.push_bind_param::<BigInt, _>(&changes.earliest_window_generation)?;
-        out.push_sql(
-            ") AND EXISTS (SELECT 1 FROM users \
-             WHERE users.id = sessions.user_id AND disabled_at IS NULL AND deleted_at IS NULL) RETURNING *), \
-             noted AS (INSERT INTO refresh_tokens (session_id, generation, created_at, created_ip, user_agent, \
-             expires_at) SELECT id, generation, rotated_at, rotated_ip, user_agent, idle_expires_at FROM rotated), \
-             folded AS (DELETE FROM refresh_tokens WHERE session_id = $6 AND generation = ",
-        );
-        out.push_bind_param::<BigInt, _>(&changes.folded_generation)?;
-        out.push_sql(" AND EXISTS (SELECT 1 FROM rotated)) SELECT ");
-        // In the order of the fields of the two rows.
-        out.push_sql(
-            "rotated.id, user_id, nonce_digest, generation, rotated.created_at, created_ip, rotated_at, rotated_ip, \
-             user_agent, idle_expires_at, expires_at, window_started_at, window_generation, ended_at, ended_by, \
-             end_reason, users.id, username, username_key, email, email_key, role, security_version, \
-             users.created_at, last_login_at, disabled_at, deleted_at",
-        );
-        out.push_sql(" FROM rotated JOIN users ON users.id = rotated.user_id");
-        Ok(())
-    }
-}
-
 /// The function that finds a text within another, letter by letter. `LIKE` ignores case on SQLite alone.
 pub(super) const fn position_function(connection: &AnyConnection) -> &'static str {
     match connection {
@@ -147,10 +64,15 @@ pub(super) const fn position_function(connection: &AnyConnection) -> &'static st
 }
 
 /// How far the changes have been read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Position {
-    /// On Postgres: every transaction below this id had ended.
-    Transaction(i64),
+    /// On Postgres: every transaction below this id had ended. Rows of later ones that were read are not read again.
+    Transaction {
+        /// The id.
+        below: i64,
+        /// The numbers of those rows.
+        seen: HashSet<i64>,
+    },
     /// On SQLite, where one transaction commits after the other: the last number read.
     Sequence(i64),
 }
@@ -176,9 +98,7 @@ pub fn note_change(connection: &mut AnyConnection, user: Option<UserId>, at: Tim
 pub fn end_of_changes(connection: &mut AnyConnection) -> QueryResult<Position> {
     match connection {
         AnyConnection::Postgres(connection) => {
-            diesel::sql_query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS number")
-                .get_result::<Number>(connection)
-                .map(|row| Position::Transaction(row.number))
+            Ok(Position::Transaction { below: oldest_transaction(connection)?, seen: HashSet::new() })
         }
         AnyConnection::Sqlite(connection) => changes::table
             .select(diesel::dsl::max(changes::seq))
@@ -187,21 +107,32 @@ pub fn end_of_changes(connection: &mut AnyConnection) -> QueryResult<Position> {
     }
 }
 
+/// The oldest transaction that still runs.
+fn oldest_transaction(connection: &mut PgConnection) -> QueryResult<i64> {
+    diesel::sql_query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS number")
+        .get_result::<Number>(connection)
+        .map(|row| row.number)
+}
+
 /// The users of all changes since `position`, and the next position. On Postgres that is the oldest transaction that
-/// was still running before the rows were read: what it and later ones commit is read, or read again, next time.
+/// was still running before the rows were read: what it and later ones commit is read next time.
 pub(super) fn changes_since(
     connection: &mut AnyConnection,
     position: Position,
 ) -> QueryResult<(Vec<Option<i64>>, Position)> {
-    let end = end_of_changes(connection)?;
-    let rows = match (connection, position) {
-        (AnyConnection::Postgres(connection), Position::Transaction(since)) => {
-            diesel::sql_query("SELECT user_id FROM changes WHERE xid >= $1")
-                .bind::<BigInt, _>(since)
-                .load::<ChangedUser>(connection)?
-                .into_iter()
-                .map(|row| row.user_id)
-                .collect()
+    match (connection, position) {
+        (AnyConnection::Postgres(connection), Position::Transaction { below, seen }) => {
+            let oldest = oldest_transaction(connection)?;
+            let rows: Vec<ChangedUser> = diesel::sql_query("SELECT seq, xid, user_id FROM changes WHERE xid >= $1")
+                .bind::<BigInt, _>(below)
+                .load(connection)?;
+            let still_seen = rows.iter().filter(|row| row.xid >= oldest).map(|row| row.seq).collect();
+            let next = Position::Transaction { below: oldest, seen: still_seen };
+            if oldest < below {
+                // Another server has taken over, and not with everything: nobody knows what is missing.
+                return Ok((vec![None], next));
+            }
+            Ok((rows.into_iter().filter(|row| !seen.contains(&row.seq)).map(|row| row.user_id).collect(), next))
         }
         (AnyConnection::Sqlite(connection), Position::Sequence(since)) => {
             let rows: Vec<(i64, Option<i64>)> = changes::table
@@ -210,16 +141,19 @@ pub(super) fn changes_since(
                 .select((changes::seq, changes::user_id))
                 .load(connection)?;
             let last = rows.last().map_or(since, |(seq, _)| *seq);
-            return Ok((rows.into_iter().map(|(_, user)| user).collect(), Position::Sequence(last)));
+            Ok((rows.into_iter().map(|(_, user)| user).collect(), Position::Sequence(last)))
         }
         // A position of the other database: nobody knows what was missed.
-        _ => vec![None],
-    };
-    Ok((rows, end))
+        (connection, _) => Ok((vec![None], end_of_changes(connection)?)),
+    }
 }
 
 #[derive(QueryableByName)]
 struct ChangedUser {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = BigInt)]
+    xid: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     user_id: Option<i64>,
 }

@@ -95,7 +95,7 @@ impl From<Error> for StoreError {
             error if is_connection_lost(&error) => Self::Unreachable(error.to_string()),
             error if is_serialization_failure(&error) => Self::GivenUp,
             error if is_storage_full(&error) => Self::StorageFull,
-            error if is_locked(&error) => Self::Busy("another process holds the write lock"),
+            error if is_locked(&error) => Self::Busy("another process holds a lock for too long"),
             error => Self::Failed(Arc::new(error)),
         }
     }
@@ -139,7 +139,8 @@ fn is_storage_full(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(_, info) if full.iter().any(|words| info.message().contains(words)))
 }
 
-/// Whether SQLite waited in vain for another process.
+/// Whether the database waited in vain for somebody else.
 fn is_locked(error: &Error) -> bool {
-    matches!(error, Error::DatabaseError(_, info) if info.message().contains("database is locked"))
+    let words = ["database is locked", "due to statement timeout", "due to lock timeout"];
+    matches!(error, Error::DatabaseError(_, info) if words.iter().any(|words| info.message().contains(words)))
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 
-use super::connection::{Access, Connector};
-use crate::config::DatabaseUrl;
+use super::connection::open_existing;
+use super::schema::meta;
 
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,72 +87,108 @@ pub fn use_alone(store: &Path) -> Result<InUse, FileError> {
 /// Writes a copy of the store as it is at one moment, while others go on reading and writing. The copy is there whole
 /// or not at all.
 pub fn back_up(store: &Path, target: &Path) -> Result<(), FileError> {
-    let database = |problem: String| FileError::Database { path: store.to_owned(), problem };
     let exists = io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already; name another one");
     if target.exists() {
         return Err(io_error(target)(exists));
     }
+    let _in_use = use_existing(store)?;
     let draft = beside(target, ".partial");
-    let text = draft.to_str().ok_or_else(|| database("the path of the copy is not UTF-8".to_owned()))?;
-    // Left over from a copy that was interrupted.
-    drop(fs::remove_file(&draft));
-    create_private(&draft).map_err(io_error(&draft))?;
-    let url = DatabaseUrl::Sqlite(store.to_owned());
-    let mut connection = Connector::new(&url, Access::Write).open().map_err(|error| database(error.to_string()))?;
-    let copied = connection.batch_execute(&format!("VACUUM INTO '{}'", text.replace('\'', "''")));
-    let moved = copied
-        .map_err(|error| database(error.to_string()))
-        .and_then(|()| File::open(&draft).and_then(|file| file.sync_all()).map_err(io_error(&draft)))
-        .and_then(|()| fs::rename(&draft, target).map_err(io_error(target)));
-    if moved.is_err() {
-        drop(fs::remove_file(&draft));
-    }
-    moved
+    copy(store, &draft)?;
+    fs::rename(&draft, target).map_err(io_error(target))?;
+    sync_folder(target)
 }
 
-/// Copies a backup beside the store, and checks that it is whole.
+/// Copies a backup beside the store, once it is known to be whole and a store.
 pub fn copy_for_restore(backup: &Path, store: &Path) -> Result<PathBuf, FileError> {
+    let draft = beside(store, ".restoring");
+    for suffix in ["-wal", "-shm"] {
+        drop(fs::remove_file(beside(&draft, suffix)));
+    }
+    copy(backup, &draft)?;
+    Ok(draft)
+}
+
+/// Says that a store which is there is in use.
+fn use_existing(store: &Path) -> Result<InUse, FileError> {
+    match fs::metadata(store) {
+        Ok(metadata) if metadata.len() > 0 => use_store(store),
+        Ok(_) => Err(FileError::Database { path: store.to_owned(), problem: "there is nothing in it".to_owned() }),
+        Err(error) => Err(io_error(store)(error)),
+    }
+}
+
+/// Copies through SQLite, so that what is still in the write-ahead log comes along, and no half of a change.
+fn copy(from: &Path, to: &Path) -> Result<(), FileError> {
+    let database =
+        |problem: &dyn std::fmt::Display| FileError::Database { path: from.to_owned(), problem: problem.to_string() };
+    fs::metadata(from).map_err(io_error(from))?;
+    let target = to.to_str().ok_or_else(|| database(&"the path of the copy is not UTF-8"))?;
+    let mut connection = open_existing(from).map_err(|error| database(&error))?;
+    check(&mut connection).map_err(|problem| database(&problem))?;
+    // Left over from a copy that was interrupted.
+    drop(fs::remove_file(to));
+    create_private(to).map_err(io_error(to))?;
+    let copied = connection
+        .batch_execute(&format!("VACUUM INTO '{}'", target.replace('\'', "''")))
+        .map_err(|error| database(&error))
+        .and_then(|()| File::open(to).and_then(|file| file.sync_all()).map_err(io_error(to)));
+    if copied.is_err() {
+        drop(fs::remove_file(to));
+    }
+    copied
+}
+
+/// Whether the file is whole, and a store of ours.
+fn check(connection: &mut SqliteConnection) -> Result<(), String> {
     #[derive(QueryableByName)]
     struct Check {
         #[diesel(sql_type = diesel::sql_types::Text)]
         integrity_check: String,
     }
-    let draft = beside(store, ".restoring");
-    for suffix in ["", "-wal", "-shm"] {
-        drop(fs::remove_file(beside(&draft, suffix)));
-    }
-    let mut to = create_private(&draft).map_err(io_error(&draft))?;
-    let mut from = File::open(backup).map_err(io_error(backup))?;
-    io::copy(&mut from, &mut to).map_err(io_error(&draft))?;
-    let database = |problem: String| FileError::Database { path: backup.to_owned(), problem };
-    let url = DatabaseUrl::Sqlite(draft.clone());
-    let mut connection = Connector::new(&url, Access::Write).open().map_err(|error| database(error.to_string()))?;
     let checks: Vec<Check> = diesel::sql_query("PRAGMA integrity_check")
-        .load(&mut connection)
-        .map_err(|error| database(error.to_string()))?;
+        .load(connection)
+        .map_err(|error| format!("it is damaged, or not an SQLite file ({error})"))?;
     match checks.as_slice() {
-        [Check { integrity_check }] if integrity_check == "ok" => Ok(draft),
-        damaged => Err(database(damaged.first().map_or_else(String::new, |check| check.integrity_check.clone()))),
+        [Check { integrity_check }] if integrity_check == "ok" => {}
+        damaged => {
+            let first = damaged.first().map_or("", |check| check.integrity_check.as_str());
+            return Err(format!("it is damaged ({first})"));
+        }
     }
+    let names: Result<Vec<String>, _> = meta::table.select(meta::name).load(connection);
+    if names.is_ok_and(|names| !names.is_empty()) { Ok(()) } else { Err("it is no store of relatch".to_owned()) }
 }
 
-/// Puts a closed store in the place of another one, which is kept under the name that is given back.
-pub fn put_in_place(draft: &Path, store: &Path) -> Result<Option<PathBuf>, FileError> {
+fn sync_folder(file: &Path) -> Result<(), FileError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
+}
+
+/// Puts a closed store in the place of another one, which is kept under the name that is given back: behind it stands
+/// `label`.
+pub fn put_in_place(draft: &Path, store: &Path, label: &str) -> Result<Option<PathBuf>, FileError> {
     let wal = beside(draft, "-wal");
     if fs::metadata(&wal).is_ok_and(|metadata| metadata.len() > 0) {
         return Err(FileError::Database { path: wal, problem: "is still in use".to_owned() });
     }
     File::open(draft).and_then(|file| file.sync_all()).map_err(io_error(draft))?;
-    let kept = beside(store, ".before-restore");
+    let kept = beside(store, &format!(".before-restore-{label}"));
     let replaced = store.exists();
-    for suffix in ["", "-wal", "-shm"] {
-        let (from, to) = (beside(store, suffix), beside(&kept, suffix));
-        drop(fs::remove_file(&to));
-        if from.exists() {
-            fs::rename(&from, &to).map_err(io_error(&from))?;
+    if replaced && kept.exists() {
+        return Err(io_error(&kept)(io::ErrorKind::AlreadyExists.into()));
+    }
+    if replaced {
+        // Under both names at once, so that there is a store at every moment. Its log goes first: it belongs to it alone.
+        for suffix in ["-wal", "-shm"] {
+            let from = beside(store, suffix);
+            if from.exists() {
+                fs::rename(&from, beside(&kept, suffix)).map_err(io_error(&from))?;
+            }
         }
+        fs::hard_link(store, &kept).map_err(io_error(&kept))?;
     }
     fs::rename(draft, store).map_err(io_error(store))?;
     drop(fs::remove_file(lock_file(draft)));
+    sync_folder(store)?;
     Ok(replaced.then_some(kept))
 }

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod sessions;
 pub mod setup_links;
 pub mod signing_keys;
+mod statements;
 #[cfg(test)]
 mod tests;
 pub mod users;
@@ -52,8 +53,8 @@ pub struct Limits {
     pub connections: u32,
     /// How long a request waits for one of them before it is refused.
     pub patience: Duration,
-    /// How much room is kept on the disk of an SQLite store for revocations, in bytes.
-    pub ballast: u64,
+    /// How much room is kept on the disk of an SQLite store for revocations, in bytes; `None` leaves that to others.
+    pub ballast: Option<u64>,
 }
 
 /// How often a transaction is run again that Postgres gave up in favour of another.

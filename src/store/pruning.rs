@@ -11,9 +11,9 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Debug, Default)]
 pub struct Part {
     /// Sessions that ended or expired long ago, with their history.
-    pub sessions: Vec<Vec<u8>>,
+    pub sessions: Vec<Candidate>,
     /// Sessions that live on, and may have old history.
-    pub histories: Vec<Vec<u8>>,
+    pub histories: Vec<Candidate>,
     /// The last session of this part; `None` at the end.
     pub last: Option<SessionId>,
 }
@@ -22,10 +22,20 @@ pub struct Part {
 #[diesel(table_name = sessions)]
 struct Times {
     id: Vec<u8>,
+    generation: i64,
     created_at: i64,
     ended_at: Option<i64>,
     idle_expires_at: i64,
     expires_at: i64,
+}
+
+/// A session of which something is to go.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The session.
+    pub id: Vec<u8>,
+    /// How many rows that may be.
+    pub rows: usize,
 }
 
 /// Looks at up to `limit` sessions behind `after`, the oldest first, without holding up any writer.
@@ -47,13 +57,29 @@ pub fn look(
     let last = rows.last().filter(|_| full).and_then(|row| <[u8; 16]>::try_from(row.id.as_slice()).ok());
     let mut part = Part { last: last.map(SessionId::from_bytes), ..Part::default() };
     for row in rows {
+        let candidate = Candidate { rows: 1 + refresh_tokens_of(row.generation), id: row.id };
         if row.ended_at.unwrap_or(i64::MAX).min(row.idle_expires_at).min(row.expires_at) < cutoff {
-            part.sessions.push(row.id);
+            part.sessions.push(candidate);
         } else if row.created_at < cutoff {
-            part.histories.push(row.id);
+            part.histories.push(candidate);
         }
     }
     Ok(part)
+}
+
+/// How many rotations the history holds of a session.
+fn refresh_tokens_of(generation: i64) -> usize {
+    usize::try_from(generation).unwrap_or(usize::MAX).min(super::refresh_tokens::KEPT_AT_MOST)
+}
+
+/// The sessions of a user.
+pub fn sessions_of(connection: &mut AnyConnection, user: i64) -> QueryResult<Vec<Candidate>> {
+    let rows: Vec<(Vec<u8>, i64)> = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .select((sessions::id, sessions::generation))
+        .load(connection)?;
+    let candidate = |(id, generation)| Candidate { id, rows: 1 + refresh_tokens_of(generation) };
+    Ok(rows.into_iter().map(candidate).collect())
 }
 
 /// Deletes sessions with their history. Their tokens are unknown from then on, and refused as that.

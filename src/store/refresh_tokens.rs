@@ -8,13 +8,14 @@ use super::address;
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::refresh_tokens;
-use super::sessions::SessionRow;
 use crate::domain::client::Client;
 use crate::domain::session::{Generation, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 
 /// How many generations are kept at each end of a session's history.
 const KEPT: i64 = 200;
+/// How many rows a session has at most.
+pub(super) const KEPT_AT_MOST: usize = 400;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = refresh_tokens)]
@@ -54,24 +55,6 @@ pub fn begin(connection: &mut AnyConnection, session: &Session, client: &Client)
         ))
         .execute(connection)
         .map(|_| ())
-}
-
-/// Notes that the session's current generation was made, and drops the one that is folded away by it.
-pub(super) fn note(connection: &mut AnyConnection, session: &SessionRow, folded: i64) -> QueryResult<()> {
-    diesel::insert_into(refresh_tokens::table)
-        .values((
-            refresh_tokens::session_id.eq(&session.id),
-            refresh_tokens::generation.eq(session.generation),
-            refresh_tokens::created_at.eq(session.rotated_at),
-            refresh_tokens::created_ip.eq(&session.rotated_ip),
-            refresh_tokens::user_agent.eq(&session.user_agent),
-            refresh_tokens::expires_at.eq(session.idle_expires_at),
-        ))
-        .execute(connection)?;
-    if folded > 0 {
-        diesel::delete(refresh_tokens::table.find((&session.id, folded))).execute(connection)?;
-    }
-    Ok(())
 }
 
 /// Which generation leaves the history when `generation` enters it, so that of a long session the first and the last

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::schema::meta;
 use super::*;
 
-const LIMITS: Limits = Limits { connections: 2, patience: Duration::from_secs(5), ballast: 1 << 20 };
+const LIMITS: Limits = Limits { connections: 2, patience: Duration::from_secs(5), ballast: Some(1 << 20) };
 
 fn open(folder: &tempfile::TempDir) -> Store {
     Store::open(&DatabaseUrl::Sqlite(folder.path().join("relatch.db")), LIMITS).unwrap()

@@ -11,6 +11,7 @@ use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{SecurityVersion, User, UserId, UserStatus};
 use crate::domain::username::Username;
+use crate::secret::Secret;
 
 /// An account to be made.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct NewUser {
     /// What the user may do.
     pub role: Role,
     /// The stored form of the password.
-    pub password_hash: String,
+    pub password_hash: Secret<String>,
     /// When the account is made.
     pub created_at: Timestamp,
 }
@@ -162,7 +163,7 @@ pub fn insert(connection: &mut AnyConnection, new: &NewUser) -> QueryResult<User
             users::email.eq(new.email.as_str()),
             users::email_key.eq(new.email.key()),
             users::role.eq(new.role.as_str()),
-            users::password_hash.eq(&new.password_hash),
+            users::password_hash.eq(new.password_hash.expose()),
             users::security_version.eq(SecurityVersion::FIRST.get()),
             users::created_at.eq(new.created_at.as_micros()),
             users::updated_at.eq(new.created_at.as_micros()),

@@ -128,6 +128,11 @@ fn run(connector: &Connector, ballast: &Ballast, waiting: &Receiver<Box<dyn Job>
             jobs = refuse_ordinary(jobs);
             committed = commit_group(connector, &mut connection, &mut jobs);
         }
+        if let Err(busy @ StoreError::Busy(_)) = &committed {
+            // Somebody else has the lock. Those who wait would wait as long again, one group after the other.
+            jobs.extend(waiting.try_iter().take(QUEUE));
+            tracing::warn!(waiting = jobs.len(), "{busy}");
+        }
         for job in jobs {
             job.answer(committed.clone());
         }
@@ -181,7 +186,7 @@ fn run_and_commit(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> 
         if job.found_no_room() {
             return Err(StoreError::StorageFull);
         }
-        kept?;
+        kept.map_err(|error| StoreError::Unreachable(format!("the database rolled a transaction back: {error}")))?;
     }
     #[cfg(feature = "failpoints")]
     if answers_early {

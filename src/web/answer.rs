@@ -105,7 +105,7 @@ fn log_and_render(problem: &Problem, id: &str) -> HttpResponse {
         Code::InternalError => {
             tracing::error!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request failed");
         }
-        Code::ServiceUnavailable => {
+        Code::ServiceUnavailable | Code::OutcomeUnknown => {
             tracing::warn!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request was put off");
         }
         _ => {}

@@ -23,7 +23,8 @@ pub struct AdminUser(pub Arc<Principal>);
 pub struct AnyUser(pub Option<Arc<Principal>>);
 
 /// First the one, then the other: whoever may not do something is told that before their body is read. Arguments of
-/// a handler that stand side by side are extracted at the same time.
+/// a handler that stand side by side are extracted at the same time. A body can take its time, so the first is asked for
+/// again behind it: what was revoked meanwhile is worth nothing.
 pub struct Then<A, B>(pub A, pub B);
 
 impl<A, B> FromRequest for Then<A, B>
@@ -37,8 +38,9 @@ where
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         async move {
-            let first = A::from_request(&request, &mut Payload::None).await?;
-            Ok(Self(first, B::from_request(&request, &mut payload).await?))
+            A::from_request(&request, &mut Payload::None).await?;
+            let second = B::from_request(&request, &mut payload).await?;
+            Ok(Self(A::from_request(&request, &mut Payload::None).await?, second))
         }
         .boxed_local()
     }

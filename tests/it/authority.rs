@@ -230,3 +230,30 @@ async fn m12_no_token_of_a_refresh_that_raced_with_a_demotion_has_the_old_role()
     }
     assert!(seen.contains("\"User\"") && seen.contains("\"Admin\""), "the race went one way only: {seen:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m7_an_admin_who_is_disabled_while_a_body_is_on_its_way_makes_nothing() {
+    use std::io::{Read as _, Write as _};
+    let app = TestApp::start().await;
+    let (first, second) = (app.admin("first").await, app.admin("second").await);
+    let body = json!({ "username": "late", "email": "late@example.com", "password": PASSWORD, "role": 0 }).to_string();
+    let mut stream = std::net::TcpStream::connect(app.address).unwrap();
+    let head = format!(
+        "POST /api/users/register HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+        second.access_token,
+        body.len(),
+        &body[..5]
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // Whoever has been answered on another connection has been served after those bytes had arrived.
+    second.profile().await.expect_status(200);
+    let path = format!("/api/users/{}", second.id);
+    first.patch(&path, &json!({ "disabled": true })).await.expect_status(200);
+    stream.write_all(&body.as_bytes()[5..]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    let found = first.get("/api/users?search=late").await.expect_status(200);
+    assert_eq!(found.json(), json!([]));
+}

@@ -51,7 +51,6 @@ async fn a_restored_store_revives_no_session_token_key_or_id() {
     let refused = binary.run(&["restore", "copy.db"]);
     assert!(refused.code == 1 && refused.stderr.contains("is in use"), "{refused:?}");
     server.terminate();
-    fs::write(binary.path("damaged.db"), [fs::read(binary.path("copy.db")).unwrap(), vec![7; 4096]].concat()).unwrap();
     let mut bytes = fs::read(binary.path("copy.db")).unwrap();
     let middle = bytes.len() / 2;
     bytes[4096..middle].fill(7);
@@ -63,7 +62,7 @@ async fn a_restored_store_revives_no_session_token_key_or_id() {
     let restored = binary.run(&["restore", "copy.db", "--json"]);
     assert_eq!(restored.code, 0, "{restored:?}");
     assert!(restored.stdout.contains("\"sessionsEnded\":2"), "{restored:?}");
-    assert!(binary.path("data/relatch.db.before-restore").exists());
+    assert_eq!(kept_stores(&binary).len(), 1);
 
     let server = binary.serve();
     for token in [&revoked, &kept] {
@@ -79,6 +78,53 @@ async fn a_restored_store_revives_no_session_token_key_or_id() {
     assert_ne!(key_of(&access), key_of(&revoked_access), "the signing key is another one");
     server.get_as(&access, "/api/users/profile").await.expect_status(200);
     assert!(register(&server, "newest").await > newer + 900_000, "ids given out since the backup stay unused");
+}
+
+/// The stores that were replaced by a restore.
+fn kept_stores(binary: &Binary) -> Vec<String> {
+    let names = fs::read_dir(binary.path("data")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    names.filter(|name| name.contains("before-restore") && !name.ends_with("-wal") && !name.ends_with("-shm")).collect()
+}
+
+#[tokio::test]
+async fn a_restore_takes_the_write_ahead_log_along_and_only_a_whole_store() {
+    if Database::create().is_postgres() {
+        return; // Postgres is backed up by its own tools.
+    }
+    let binary = Binary::unconfigured().set("INSECURE_DEVELOPMENT", "on").set("BCRYPT_COST", "4");
+    let server = binary.serve();
+    register(&server, "saif").await;
+    // A killed server leaves everything in the log.
+    server.kill();
+    fs::create_dir(binary.path("copied")).unwrap();
+    for suffix in ["", "-wal"] {
+        let name = format!("relatch.db{suffix}");
+        fs::copy(binary.path("data").join(&name), binary.path("copied").join(&name)).unwrap();
+    }
+    assert!(fs::metadata(binary.path("copied/relatch.db-wal")).unwrap().len() > 0);
+
+    fs::write(binary.path("empty.db"), "").unwrap();
+    fs::write(binary.path("text.db"), "this is not a database, and long enough not to be taken for one").unwrap();
+    for wrong in ["empty.db", "text.db", "missing.db", "data"] {
+        let refused = binary.run(&["restore", wrong]);
+        assert_eq!(refused.code, 1, "{wrong}: {refused:?}");
+        assert_eq!(binary.run(&["user", "show", "saif"]).code, 0, "{wrong}: the store is what it was");
+        assert!(!binary.path(wrong).exists() || wrong != "missing.db");
+    }
+    let restored = binary.run(&["restore", "copied/relatch.db"]);
+    assert_eq!(restored.code, 0, "{restored:?}");
+    assert_eq!(binary.run(&["user", "show", "saif"]).code, 0);
+    let leftovers = fs::read_dir(binary.path("data")).unwrap().map(|entry| entry.unwrap().file_name());
+    let leftovers: Vec<_> = leftovers.filter(|name| name.to_string_lossy().contains("restoring")).collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
+    // What a restore replaced can be restored as well, and nothing is lost on the way.
+    let kept = kept_stores(&binary);
+    let undone = binary.run(&["restore", &format!("data/{}", kept[0])]);
+    // Within the same second the name would be the same: then it is refused, and nothing is lost either.
+    assert!(undone.code == 0 || undone.stderr.contains("before-restore"), "{undone:?}");
+    assert!(binary.path("data").join(&kept[0]).exists());
+    assert_eq!(binary.run(&["user", "show", "saif"]).code, 0);
 }
 
 #[tokio::test]

@@ -141,6 +141,12 @@ async fn accounts_are_imported_with_their_hashes_and_an_import_can_be_run_again(
     fs::write(binary.path("good"), &good).unwrap();
     let done = binary.run(&["user", "import", "good"]);
     assert!(done.code == 0 && done.stdout.contains("2 imported, 0 were there already, 0 refused"), "{done:?}");
+    // A name of digits looks like an id.
+    fs::write(binary.path("digits"), line("1001", hash)).unwrap();
+    for expected in ["1 imported, 0 were", "0 imported, 1 were"] {
+        let done = binary.run(&["user", "import", "digits"]);
+        assert!(done.code == 0 && done.stdout.contains(expected), "{done:?}");
+    }
     let bad = format!("{good}{}\n{}\nnonsense\n", line("three", "$1$md5$hash"), line("four", hash));
     let done = binary.run_with_input(&["user", "import", "-"], &bad);
     assert_eq!(done.code, 1);

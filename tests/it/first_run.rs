@@ -83,6 +83,33 @@ fn t1_a_lost_secret_file_is_named_and_nothing_is_made_in_its_place() {
 }
 
 #[test]
+fn a_command_in_the_wrong_folder_makes_no_store_and_does_not_claim_to_have_done_something() {
+    let binary = Binary::unconfigured();
+    for command in [&["session", "revoke", "--all"][..], &["user", "list"], &["setup-url"], &["backup", "copy.db"]] {
+        let refused = binary.run(command);
+        assert_eq!(refused.code, 1, "{command:?}: {refused:?}");
+        assert!(refused.stderr.contains("data/relatch.db"), "{command:?}: {refused:?}");
+    }
+    assert_eq!(fs::read_dir(binary.folder()).unwrap().count(), 0, "something was made");
+}
+
+#[tokio::test]
+async fn a_command_changes_neither_signing_keys_nor_secrets_of_a_running_server() {
+    let database = Arc::new(Database::create());
+    let binary = Binary::on(Arc::clone(&database));
+    let server = binary.serve();
+    let keys = async || {
+        let keys = database.store().read(relatch::store::signing_keys::all).await.unwrap();
+        keys.into_iter().map(|key| (key.kid.clone(), key.sealed_with.clone(), key.superseded_at())).collect::<Vec<_>>()
+    };
+    let before = keys().await;
+    let binary = binary.set("JWT_ALGORITHM", "EdDSA");
+    assert_eq!(binary.run(&["user", "list"]).code, 0);
+    assert_eq!(keys().await, before);
+    drop(server);
+}
+
+#[test]
 fn a_server_without_its_settings_says_all_that_is_wrong_at_once() {
     let binary = Binary::new().set("JWT_KEY", "ThisIsTheArticlesSecret").set("SECRET_KEY", "c2hvcnQ=");
     let refused = binary.set("DATABASE_URL", "mysql://root:hunter2@db/x").run(&[]);
@@ -97,6 +124,7 @@ fn a_server_without_its_settings_says_all_that_is_wrong_at_once() {
 async fn all_instances_on_a_store_have_one_issuer_and_changing_it_is_a_deliberate_act() {
     let database = Arc::new(Database::create());
     let binary = Binary::on(Arc::clone(&database));
+    drop(binary.serve());
     assert_eq!(binary.run(&["user", "list"]).code, 0);
     let binary = binary.set("JWT_ISSUER", "https://auth.example.com");
     let refused = binary.run(&["user", "list"]);

@@ -225,6 +225,17 @@ async fn b15_one_session_more_than_allowed_ends_the_least_recently_used() {
 }
 
 #[tokio::test]
+async fn b15_a_new_session_is_not_the_one_that_ends_even_when_other_clocks_are_ahead() {
+    let app = TestApp::with(&[("MAX_SESSIONS_PER_USER", "1")]).await;
+    app.advance(Duration::from_secs(10));
+    let ahead = app.user("saif").await;
+    app.clock.set(app.now().before(Duration::from_secs(5)));
+    let person = app.sign_in("saif").await;
+    person.profile().await.expect_status(200);
+    ahead.profile().await.expect_problem(401, "invalid_token");
+}
+
+#[tokio::test]
 async fn a_token_newer_than_the_store_ends_the_session_with_a_critical_event() {
     let app = TestApp::start().await;
     let (person, tokens) = rotated(&app, 2).await;

@@ -56,7 +56,7 @@ pub(super) struct SigningKey {
 
 /// All keys that tokens may be signed with, and the one that signs.
 pub struct KeySet {
-    current: Arc<SigningKey>,
+    current: Option<Arc<SigningKey>>,
     all: HashMap<String, Arc<SigningKey>>,
 }
 
@@ -76,12 +76,13 @@ impl KeySet {
         for key in stored {
             keys.push(Arc::new(unseal(key, keyring)?));
         }
-        let current = keys.iter().find(|key| key.superseded_at.is_none()).cloned().ok_or(KeyError::NoCurrentKey)?;
+        let current = keys.iter().find(|key| key.superseded_at.is_none()).cloned();
         Ok(Self { current, all: keys.into_iter().map(|key| (key.kid.clone(), key)).collect() })
     }
 
-    pub(super) fn current(&self) -> &SigningKey {
-        &self.current
+    /// The key that signs.
+    pub(super) fn current(&self) -> Result<&SigningKey, KeyError> {
+        self.current.as_deref().ok_or(KeyError::NoCurrentKey)
     }
 
     pub(super) fn find(&self, kid: &str) -> Option<&SigningKey> {

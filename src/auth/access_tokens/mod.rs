@@ -131,7 +131,7 @@ impl AccessTokens {
             unique_name: self.policy.with_profile.then(|| user.username.as_str().to_owned()),
             email: self.policy.with_profile.then(|| user.email.as_str().to_owned()),
         };
-        let key = keys.current();
+        let key = keys.current()?;
         let mut header = Header::new(key.algorithm());
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(key.kid().to_owned());

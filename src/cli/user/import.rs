@@ -7,10 +7,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Done, Output, Refused, find, refusal};
+use super::{Done, Output, Refused, refusal};
 use crate::app::App;
 use crate::auth::import_user::{ImportError, ImportedAccount, import_user};
 use crate::auth::register::RegisterError;
+use crate::auth::users::is_one_account;
 use crate::domain::role::Role;
 
 /// How often progress is reported, in lines.
@@ -85,11 +86,10 @@ async fn import(app: &App, line: &str) -> Result<bool, Refused> {
     match import_user(app.auth(), account).await {
         Ok(_) => Ok(true),
         Err(ImportError::Refused(RegisterError::Taken(taken))) if taken.username && taken.email => {
-            let (by_name, by_email) = (find(app, &line.username).await?, find(app, &line.email).await?);
-            if by_name.id == by_email.id {
-                Ok(false)
-            } else {
-                Err(Refused("the username and the e-mail address belong to two other users".to_owned()))
+            match is_one_account(app.auth(), &line.username, &line.email).await {
+                Ok(true) => Ok(false),
+                Ok(false) => Err(Refused("the username and the e-mail address belong to two other users".to_owned())),
+                Err(failure) => Err(Refused::because(failure)),
             }
         }
         Err(ImportError::Refused(error)) => Err(refusal(&error)),

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::auth::Actor;
 use crate::auth::change_password::reset_password;
 use crate::auth::register::{NewAccount, RegisterError, register};
+use crate::auth::start::Purpose;
 use crate::auth::update_user::{UserChanges, delete_user, restore_user, update_user};
 use crate::auth::users::{StatusFilter, UserQuery, find_user_by_name, list_users};
 use crate::domain::client::Client;
@@ -71,6 +72,16 @@ pub(super) enum Command {
         /// The file; - is standard input
         file: PathBuf,
     },
+}
+
+impl Command {
+    /// The first account may be made before the first start of the server.
+    pub(super) fn purpose(&self) -> Purpose {
+        match self {
+            Self::Create(_) | Self::Import { .. } => Purpose::Begin,
+            _ => Purpose::Command,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -29,7 +29,9 @@ pub struct BulkFilter {
     pub last_used_before: Option<Timestamp>,
     /// Only those begun before this time.
     pub created_before: Option<Timestamp>,
-    /// Only those that are live at this time, and begun by then.
+    /// Only those begun by this time.
+    pub begun_by: Option<Timestamp>,
+    /// Only those that have not expired at this time.
     pub live_at: Option<Timestamp>,
 }
 
@@ -63,8 +65,10 @@ impl BulkFilter {
         if let Some(time) = self.created_before {
             all.push(Box::new(sessions::created_at.lt(time.as_micros())));
         }
+        if let Some(time) = self.begun_by {
+            all.push(Box::new(sessions::created_at.le(time.as_micros())));
+        }
         if let Some(now) = self.live_at {
-            all.push(Box::new(sessions::created_at.le(now.as_micros())));
             all.push(Box::new(sessions::idle_expires_at.gt(now.as_micros())));
             all.push(Box::new(sessions::expires_at.gt(now.as_micros())));
         }
@@ -81,8 +85,8 @@ pub fn count(connection: &mut AnyConnection, filter: &BulkFilter) -> QueryResult
     query.get_result(connection)
 }
 
-/// Ends up to `limit` of the sessions behind `after` that the filter matches, in one statement. Says how many, and
-/// behind which to go on, if there may be more.
+/// Ends up to `limit` of the sessions behind `after` that the filter matches, in one update that asks for all of it
+/// again. Says how many, and behind which to go on, if there may be more.
 pub fn end_batch(
     connection: &mut AnyConnection,
     filter: &BulkFilter,
@@ -103,8 +107,11 @@ pub fn end_batch(
         .map(SessionId::from_bytes)
         .map_err(|_| impossible_row("sessions", format!("{last:02x?}"), "the id is not 16 bytes"))?;
     let more = i64::try_from(ids.len()).is_ok_and(|found| found == limit).then_some(last);
-    let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::ended_at.is_null());
-    let ended = diesel::update(open).set(end.changes()).execute(connection)?;
+    let mut update = diesel::update(sessions::table).set(end.changes()).into_boxed().filter(sessions::id.eq_any(ids));
+    for condition in filter.conditions(connection) {
+        update = update.filter(condition);
+    }
+    let ended = update.execute(connection)?;
     changes::note(connection, filter.user_id, end.at)?;
     Ok((ended, more))
 }

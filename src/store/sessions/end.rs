@@ -83,15 +83,17 @@ pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> Q
     Ok(ended)
 }
 
-/// Ends the least recently used of a user's live sessions until at most `keep` are left.
+/// Ends the least recently used of a user's live sessions until at most `keep` are left besides `newest`.
 pub fn end_least_recently_used(
     connection: &mut AnyConnection,
     user: UserId,
+    newest: SessionId,
     keep: u32,
     end: &End<'_>,
 ) -> QueryResult<()> {
     let surplus: Vec<Vec<u8>> = sessions::table
         .filter(sessions::user_id.eq(user.get()))
+        .filter(sessions::id.ne(newest.as_bytes().as_slice()))
         .filter(sessions::ended_at.is_null())
         .filter(sessions::idle_expires_at.gt(end.at.as_micros()))
         .filter(sessions::expires_at.gt(end.at.as_micros()))

@@ -6,7 +6,7 @@ mod rotate;
 
 pub use bulk::{BulkFilter, count, end_batch};
 pub use end::{End, end, end_all, end_least_recently_used, end_with_nonce};
-pub(super) use rotate::{Changes, rotate_step_by_step};
+pub(super) use rotate::Changes;
 pub use rotate::{Spend, rotate};
 
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::sessions;
-use super::{address, users};
+use super::{address, statements};
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionState};
 use crate::domain::timestamp::Timestamp;
@@ -41,48 +41,6 @@ pub(super) struct SessionRow {
     ended_at: Option<i64>,
     ended_by: Option<i64>,
     end_reason: Option<String>,
-}
-
-/// The columns of a [`SessionRow`].
-type Columns = (
-    sessions::id,
-    sessions::user_id,
-    sessions::nonce_digest,
-    sessions::generation,
-    sessions::created_at,
-    sessions::created_ip,
-    sessions::rotated_at,
-    sessions::rotated_ip,
-    sessions::user_agent,
-    sessions::idle_expires_at,
-    sessions::expires_at,
-    sessions::window_started_at,
-    sessions::window_generation,
-    sessions::ended_at,
-    sessions::ended_by,
-    sessions::end_reason,
-);
-
-impl SessionRow {
-    /// For `RETURNING`, which `as_select` cannot be used for on two databases.
-    const COLUMNS: Columns = (
-        sessions::id,
-        sessions::user_id,
-        sessions::nonce_digest,
-        sessions::generation,
-        sessions::created_at,
-        sessions::created_ip,
-        sessions::rotated_at,
-        sessions::rotated_ip,
-        sessions::user_agent,
-        sessions::idle_expires_at,
-        sessions::expires_at,
-        sessions::window_started_at,
-        sessions::window_generation,
-        sessions::ended_at,
-        sessions::ended_by,
-        sessions::end_reason,
-    );
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -163,12 +121,7 @@ pub fn find(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option
 
 /// The session with this id and the user it belongs to.
 pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Session, User)>> {
-    let row: Option<(SessionRow, users::UserRow)> = sessions::table
-        .inner_join(super::schema::users::table)
-        .filter(sessions::id.eq(id.as_bytes().as_slice()))
-        .select((SessionRow::as_select(), users::UserRow::as_select()))
-        .first(connection)
-        .optional()?;
+    let row = statements::find_with_user(connection, id.as_bytes())?;
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
 }
 

@@ -1,19 +1,14 @@
 //! Spending a refresh token: one conditional update, whose row count is the verdict.
 
-use diesel::dsl::{case_when, exists};
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::QueryResult;
 
-use super::SessionRow;
 use crate::domain::client::Client;
 use crate::domain::rotation::{RATE_WINDOW, RotationRules};
 use crate::domain::session::{Generation, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::store::connection::AnyConnection;
-use crate::store::schema::{sessions, users};
-use crate::store::users::UserRow;
-use crate::store::{address, dialect, refresh_tokens};
+use crate::store::{address, refresh_tokens, statements};
 
 /// The token that is to be spent.
 #[derive(Clone, Copy, Debug)]
@@ -69,49 +64,6 @@ pub fn rotate(
         earliest_window_generation: rules.max_rotations_per_window.map_or(0, |limit| generation - i64::from(limit)),
         folded_generation: refresh_tokens::folded_by(generation + 1),
     };
-    let rotated = dialect::rotate(connection, &changes)?;
+    let rotated = statements::rotate(connection, &changes)?;
     rotated.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
-}
-
-/// The same in several statements.
-pub(in crate::store) fn rotate_step_by_step(
-    connection: &mut AnyConnection,
-    changes: &Changes<'_>,
-) -> QueryResult<Option<(SessionRow, UserRow)>> {
-    let window_is_over = sessions::window_started_at.le(changes.window_over);
-    let rotated: Option<SessionRow> = diesel::update(
-        sessions::table
-            .find(changes.session_id)
-            .filter(sessions::generation.eq(changes.generation))
-            .filter(sessions::generation.lt(changes.last_generation))
-            .filter(sessions::nonce_digest.eq(changes.nonce_digest))
-            .filter(sessions::ended_at.is_null())
-            .filter(sessions::idle_expires_at.gt(changes.now))
-            .filter(sessions::expires_at.gt(changes.now))
-            .filter(window_is_over.or(sessions::window_generation.gt(changes.earliest_window_generation)))
-            .filter(exists(
-                users::table
-                    .filter(users::id.eq(sessions::user_id))
-                    .filter(users::disabled_at.is_null())
-                    .filter(users::deleted_at.is_null()),
-            )),
-    )
-    .set((
-        sessions::generation.eq(sessions::generation + 1_i64),
-        sessions::rotated_at.eq(changes.now),
-        sessions::rotated_ip.eq(&changes.ip),
-        sessions::user_agent.eq(changes.user_agent),
-        sessions::idle_expires_at.eq(changes.idle_expires_at),
-        sessions::window_generation
-            .eq(case_when(window_is_over, sessions::generation).otherwise(sessions::window_generation)),
-        sessions::window_started_at
-            .eq(case_when(window_is_over, changes.now.into_sql::<BigInt>()).otherwise(sessions::window_started_at)),
-    ))
-    .returning(SessionRow::COLUMNS)
-    .get_result(connection)
-    .optional()?;
-    let Some(session) = rotated else { return Ok(None) };
-    refresh_tokens::note(connection, &session, changes.folded_generation)?;
-    let user = users::table.find(session.user_id).select(UserRow::as_select()).first(connection)?;
-    Ok(Some((session, user)))
 }

@@ -58,7 +58,7 @@ pub async fn end_sessions_of_user(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
-    end_session::end_sessions_of_user(&state.auth, Actor::User(&admin.user), id, &client).await?;
+    end_session::end_sessions_of_user(&state.auth, Actor::User(&admin), id, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -117,7 +117,8 @@ impl FilterJson {
             user_id: self.user_id.map(user).transpose()?,
             role: self.role.map(|role| role.0),
             network: self.ip.map(network).transpose()?,
-            user_agent: self.user_agent,
+            user_agent: self.user_agent.filter(|part| !part.is_empty()),
+            begun_by: None,
             last_used_before: time("lastUsedBefore", self.last_used_before)?,
             created_before: time("createdBefore", self.created_before)?,
             live_at: None,
@@ -134,7 +135,7 @@ pub async fn revoke_sessions(
 ) -> Result<HttpResponse, Problem> {
     let filter = body.filter.parse()?;
     Deadline::lift(&request);
-    let actor = Actor::User(&admin.user);
+    let actor = Actor::User(&admin);
     let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
     Ok(HttpResponse::Ok().json(json!({
         "matched": done.matched,
@@ -162,7 +163,7 @@ pub async fn end_session(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::session_id(&path)?;
-    end_session::end_session(&state.auth, Actor::User(&admin.user), id, &client).await?;
+    end_session::end_session(&state.auth, Actor::User(&admin), id, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

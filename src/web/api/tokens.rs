@@ -1,7 +1,7 @@
 //! `/api/auth/*`: signing in, refreshing, revoking and signing out.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::wire;
@@ -11,6 +11,7 @@ use crate::auth::refresh::refresh;
 use crate::auth::revoke_token;
 use crate::web::bearer::AuthenticatedUser;
 use crate::web::client::ClientOf;
+use crate::web::deadline::Deadline;
 use crate::web::json::{self, Json, JsonBody, object_body};
 use crate::web::problem::Problem;
 use crate::web::state::State;
@@ -54,10 +55,15 @@ pub async fn create_session(
 
 /// `POST /api/auth/refresh-token`
 pub async fn refresh_session(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     Json(token): Json<RefreshToken>,
 ) -> Result<HttpResponse, Problem> {
+    if !state.auth.retries_are_harmless() {
+        // Whoever is told to ask again would end their own session.
+        Deadline::lift(&request);
+    }
     let pair = refresh(&state.auth, &token.0, &client).await?;
     Ok(wire::pair(&pair))
 }

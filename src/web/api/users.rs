@@ -51,7 +51,7 @@ pub async fn create_user(
         role: &'static str,
         created_at: String,
     }
-    let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| Actor::User(&principal.user));
+    let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| Actor::User(principal));
     let role = body.role.map_or(Role::User, |role| role.0);
     let account = NewAccount { username: &body.username, email: &body.email, password: &body.password, role };
     let user = register(&state.auth, actor, account).await?;
@@ -114,7 +114,7 @@ pub async fn update_user(
     let id = wire::user_id(&path)?;
     let changes =
         UserChanges { email: body.email.as_deref(), role: body.role.map(|role| role.0), disabled: body.disabled };
-    let user = update_user::update_user(&state.auth, Actor::User(&admin.user), id, changes, &client).await?;
+    let user = update_user::update_user(&state.auth, Actor::User(&admin), id, changes, &client).await?;
     Ok(HttpResponse::Ok().json(UserJson::from(&user)))
 }
 
@@ -126,7 +126,7 @@ pub async fn delete_user(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
-    update_user::delete_user(&state.auth, Actor::User(&admin.user), id, &client).await?;
+    update_user::delete_user(&state.auth, Actor::User(&admin), id, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -215,7 +215,8 @@ impl<'a> SessionDetailJson<'a> {
                     Some(next) => next.created_ip,
                     None => end.and(detail.ended_ip),
                 },
-                replaced_by: next.map(|next| next.generation.get()),
+                // In the history of a long session the middle is missing, and with it when the last one before was replaced.
+                replaced_by: (issued.generation < detail.session.generation).then(|| issued.generation.get() + 1),
             }
         };
         Self {

@@ -90,6 +90,8 @@ codes! {
         "Wait as long as Retry-After says; the refresh token stays valid. Refresh when refreshAfter has passed."
     InternalError "internal_error" INTERNAL_SERVER_ERROR "Something went wrong here"
         "Report the requestId to whoever runs this server; its log has the cause under it."
+    OutcomeUnknown "outcome_unknown" SERVICE_UNAVAILABLE "Nobody knows whether this was done"
+        "The database was lost while the refresh token was being spent. Using it again may end the session: sign in again."
     StorageFull "storage_full" SERVICE_UNAVAILABLE "The server's disk is full"
         "Nothing was changed. Tell whoever runs this server; revocations are still possible."
     ServiceUnavailable "service_unavailable" SERVICE_UNAVAILABLE "The server cannot answer now"
@@ -115,7 +117,8 @@ impl Code {
             | Self::RefreshTokenExpired
             | Self::RefreshTokenReused
             | Self::SessionRevoked
-            | Self::AccountDisabled => Some(false),
+            | Self::AccountDisabled
+            | Self::OutcomeUnknown => Some(false),
             Self::TooManyRefreshes | Self::StorageFull | Self::ServiceUnavailable => Some(true),
             _ => None,
         }

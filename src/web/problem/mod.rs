@@ -79,6 +79,11 @@ impl Problem {
         Self { cause: Some(cause.to_string()), ..problem }
     }
 
+    /// A problem whose cause the log gets.
+    pub fn with_cause(code: Code, cause: impl fmt::Display) -> Self {
+        Self { cause: Some(cause.to_string()), ..Self::new(code) }
+    }
+
     /// What a bare status of the framework means.
     pub fn of_status(status: StatusCode) -> Self {
         Self::new(Code::of_status(status))

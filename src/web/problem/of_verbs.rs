@@ -59,6 +59,7 @@ impl From<RefreshError> for Problem {
             RefreshError::Refused(Refusal::TooFrequent { retry_after }) => {
                 Self::retry_after(Code::TooManyRefreshes, retry_after)
             }
+            RefreshError::OutcomeUnknown(failure) => Self::with_cause(Code::OutcomeUnknown, failure),
             RefreshError::Failed(failure) => failure.into(),
         }
     }
@@ -86,6 +87,7 @@ impl From<RegisterError> for Problem {
                 ]),
             ),
             RegisterError::Closed => Self::new(Code::RegistrationClosed),
+            RegisterError::NoLongerPermitted => Self::new(Code::InvalidToken),
             RegisterError::RoleNotPermitted => Self::new(Code::RoleNotPermitted),
             RegisterError::Failed(failure) => failure.into(),
         }
@@ -99,6 +101,7 @@ impl From<ChangePasswordError> for Problem {
             ChangePasswordError::Unacceptable(error) => {
                 Self::fields(Code::ValidationFailed, vec![FieldProblem::member("newPassword", error)])
             }
+            ChangePasswordError::NotFound => Self::new(Code::NotFound),
             ChangePasswordError::AccountChanged => Self::new(Code::AccountChanged),
             ChangePasswordError::Failed(failure) => failure.into(),
         }
@@ -115,6 +118,7 @@ impl From<UpdateError> for Problem {
             UpdateError::EmailTaken => {
                 Self::fields(Code::AlreadyTaken, vec![FieldProblem::member("email", "is taken")])
             }
+            UpdateError::NoLongerPermitted => Self::new(Code::InvalidToken),
             UpdateError::LastAdmin => Self::new(Code::LastAdmin),
             UpdateError::Failed(failure) => failure.into(),
         }

@@ -43,7 +43,7 @@ impl Database {
 }
 
 fn open(url: &DatabaseUrl) -> Result<Store, StoreError> {
-    Store::open(url, Limits { connections: 2, patience: Duration::from_secs(5), ballast: 0 })
+    Store::open(url, Limits { connections: 2, patience: Duration::from_secs(5), ballast: None })
 }
 
 /// The Postgres server that the tests run on, if they do.

@@ -66,7 +66,7 @@ pub(crate) fn parse(url: &str) -> DatabaseUrl {
 pub(crate) fn read(url: &str) -> Result<Facts, String> {
     let database = parse(url);
     let sqlite = matches!(database, DatabaseUrl::Sqlite(_));
-    let limits = Limits { connections: 2, patience: Duration::from_secs(10), ballast: 0 };
+    let limits = Limits { connections: 2, patience: Duration::from_secs(10), ballast: None };
     let store = Store::open(&database, limits).map_err(|error| format!("the store does not open: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let hex = if sqlite { "lower(hex(s.id))" } else { "encode(s.id, 'hex')" };

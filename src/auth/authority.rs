@@ -1,0 +1,63 @@
+//! On whose authority something is done, and whether it still is when it is done.
+
+use super::authenticate::Principal;
+use crate::domain::role::Role;
+use crate::domain::session::{SessionId, SessionState};
+use crate::domain::user::{SecurityVersion, UserId};
+use crate::store::QueryResult;
+use crate::store::connection::AnyConnection;
+use crate::store::sessions;
+
+/// On whose authority something is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Actor<'a> {
+    /// Somebody who did not say who they are.
+    Anonymous,
+    /// A signed-in user or admin.
+    User(&'a Principal),
+    /// Whoever may run commands on the server.
+    Operator,
+}
+
+impl Actor<'_> {
+    /// The id of the user who acts, if one does.
+    pub(super) fn user_id(self) -> Option<UserId> {
+        match self {
+            Self::User(principal) => Some(principal.user.id),
+            Self::Anonymous | Self::Operator => None,
+        }
+    }
+
+    /// Whether they may do what admins do.
+    pub(super) fn is_admin(self) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::User(principal) => principal.user.role == Role::Admin,
+            Self::Anonymous => false,
+        }
+    }
+
+    /// What must still be so in the transaction that acts.
+    pub(super) fn credentials(self) -> Credentials {
+        Credentials(match self {
+            Self::User(principal) => Some((principal.session_id, principal.user.security_version)),
+            Self::Anonymous | Self::Operator => None,
+        })
+    }
+}
+
+/// The session and the security version that somebody's authority rests on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Credentials(Option<(SessionId, SecurityVersion)>);
+
+impl Credentials {
+    /// Whether neither the session has ended nor the user changed. Between a token's check and the act there may be a
+    /// hash and a queue.
+    pub(super) fn still_hold(self, connection: &mut AnyConnection) -> QueryResult<bool> {
+        let Some((session, version)) = self.0 else { return Ok(true) };
+        let found = sessions::find_with_user(connection, session)?;
+        Ok(found.is_some_and(|(session, user)| {
+            session.state == SessionState::Open && user.is_active() && user.security_version == version
+        }))
+    }
+}

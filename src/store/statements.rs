@@ -1,0 +1,276 @@
+//! The hot statements: spending a refresh token, and reading a session with its user.
+//!
+//! They are written by hand for both databases. diesel prepares an update anew each time, and builds the text of every
+//! query for two databases anew; for these that is most of what they would cost. Each is prepared once a connection.
+
+use diesel::backend::Backend;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text};
+use diesel::sqlite::Sqlite;
+
+use super::connection::AnyConnection;
+use super::refresh_tokens::folded_by;
+use super::sessions::{Changes, SessionRow};
+use super::users::UserRow;
+
+type SessionColumns = (
+    Binary,
+    BigInt,
+    Binary,
+    BigInt,
+    BigInt,
+    Nullable<Binary>,
+    BigInt,
+    Nullable<Binary>,
+    Nullable<Text>,
+    BigInt,
+    BigInt,
+    BigInt,
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+);
+type UserColumns =
+    (BigInt, Text, Text, Text, Text, Text, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
+
+/// In the order of [`SessionRow`]'s fields.
+const SESSION_COLUMNS: &str = "s.id, s.user_id, s.nonce_digest, s.generation, s.created_at, s.created_ip, s.rotated_at, \
+    s.rotated_ip, s.user_agent, s.idle_expires_at, s.expires_at, s.window_started_at, s.window_generation, s.ended_at, \
+    s.ended_by, s.end_reason";
+/// In the order of [`UserRow`]'s fields.
+const USER_COLUMNS: &str = "u.id, u.username, u.username_key, u.email, u.email_key, u.role, u.security_version, \
+    u.created_at, u.last_login_at, u.disabled_at, u.deleted_at";
+
+/// Spends a refresh token and notes it in the history; gives the session as it is afterwards, and its user.
+///
+/// On Postgres that is one statement and so one round trip, which is most of what a rotation costs there; SQLite has no
+/// round trips, and no changes within a query.
+pub(super) fn rotate(
+    connection: &mut AnyConnection,
+    changes: &Changes<'_>,
+) -> QueryResult<Option<(SessionRow, UserRow)>> {
+    match connection {
+        AnyConnection::Postgres(connection) => RotateAtOnce(changes).get_result(connection).optional(),
+        AnyConnection::Sqlite(connection) => {
+            let session: Option<SessionRow> = Rotate(changes).get_result(connection).optional()?;
+            let Some(session) = session else { return Ok(None) };
+            Note(changes).execute(connection)?;
+            let folded = folded_by(changes.generation + 1);
+            if folded > 0 {
+                Fold(changes.session_id, folded).execute(connection)?;
+            }
+            let user = FindUser(session.user_id).get_result(connection)?;
+            Ok(Some((session, user)))
+        }
+    }
+}
+
+/// The session with this id and its user.
+pub(super) fn find_with_user(
+    connection: &mut AnyConnection,
+    session: &[u8],
+) -> QueryResult<Option<(SessionRow, UserRow)>> {
+    match connection {
+        AnyConnection::Postgres(connection) => FindWithUser(session).get_result(connection).optional(),
+        AnyConnection::Sqlite(connection) => FindWithUser(session).get_result(connection).optional(),
+    }
+}
+
+/// A statement whose text is the same for all values: it is prepared under its type and used again.
+macro_rules! statement {
+    ($name:ident) => {
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+        impl<C: Connection> RunQueryDsl<C> for $name<'_> {}
+    };
+}
+
+/// The update of a rotation, with all of its conditions.
+///
+/// The session's row alone decides races: whoever disables, deletes or changes a password also ends the session in the
+/// same transaction, and this waits for them or they for this. A new role does not end it; a token that is issued with
+/// the old one then carries the old security version and is refused.
+///
+/// `mark` is what stands before the number of a value that is used again.
+fn push_update<'b, DB>(changes: &'b Changes<'_>, out: &mut AstPass<'_, 'b, DB>, mark: char) -> QueryResult<()>
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Binary> + HasSqlType<Text>,
+    i64: ToSql<BigInt, DB>,
+    [u8]: ToSql<Binary, DB>,
+    Option<Vec<u8>>: ToSql<Nullable<Binary>, DB>,
+    Option<&'b str>: ToSql<Nullable<Text>, DB>,
+{
+    out.push_sql("UPDATE sessions AS s SET generation = s.generation + 1, rotated_at = ");
+    out.push_bind_param::<BigInt, _>(&changes.now)?; // 1
+    out.push_sql(", rotated_ip = ");
+    out.push_bind_param::<Nullable<Binary>, _>(&changes.ip)?; // 2
+    out.push_sql(", user_agent = ");
+    out.push_bind_param::<Nullable<Text>, Option<&'b str>>(&changes.user_agent)?; // 3
+    out.push_sql(", idle_expires_at = ");
+    out.push_bind_param::<BigInt, _>(&changes.idle_expires_at)?; // 4
+    out.push_sql(", window_generation = CASE WHEN s.window_started_at <= ");
+    out.push_bind_param::<BigInt, _>(&changes.window_over)?; // 5
+    out.push_sql(
+        " THEN s.generation ELSE s.window_generation END, window_started_at = CASE WHEN s.window_started_at <= ",
+    );
+    push_again(out, mark, '5');
+    out.push_sql(" THEN ");
+    push_again(out, mark, '1');
+    out.push_sql(" ELSE s.window_started_at END WHERE s.id = ");
+    out.push_bind_param::<Binary, [u8]>(changes.session_id)?; // 6
+    out.push_sql(" AND s.generation = ");
+    out.push_bind_param::<BigInt, _>(&changes.generation)?; // 7
+    out.push_sql(" AND s.generation < ");
+    out.push_bind_param::<BigInt, _>(&changes.last_generation)?; // 8
+    out.push_sql(" AND s.nonce_digest = ");
+    out.push_bind_param::<Binary, [u8]>(changes.nonce_digest)?; // 9
+    out.push_sql(" AND s.ended_at IS NULL AND s.idle_expires_at > ");
+    push_again(out, mark, '1');
+    out.push_sql(" AND s.expires_at > ");
+    push_again(out, mark, '1');
+    out.push_sql(" AND (s.window_started_at <= ");
+    push_again(out, mark, '5');
+    out.push_sql(" OR s.window_generation > ");
+    out.push_bind_param::<BigInt, _>(&changes.earliest_window_generation)?; // 10
+    out.push_sql(
+        ") AND EXISTS (SELECT 1 FROM users AS u \
+         WHERE u.id = s.user_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL) RETURNING ",
+    );
+    Ok(())
+}
+
+fn push_again<DB: Backend>(out: &mut AstPass<'_, '_, DB>, mark: char, number: char) {
+    out.push_sql(&format!("{mark}{number}"));
+}
+
+struct RotateAtOnce<'a>(&'a Changes<'a>);
+statement!(RotateAtOnce);
+
+impl Query for RotateAtOnce<'_> {
+    type SqlType = (SessionColumns, UserColumns);
+}
+
+impl QueryFragment<Pg> for RotateAtOnce<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH s AS (");
+        push_update(self.0, &mut out, '$')?;
+        out.push_sql(
+            "s.*), noted AS (INSERT INTO refresh_tokens (session_id, generation, created_at, created_ip, user_agent, \
+             expires_at) SELECT id, generation, rotated_at, rotated_ip, user_agent, idle_expires_at FROM s), \
+             folded AS (DELETE FROM refresh_tokens WHERE session_id = $6 AND generation = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.0.folded_generation)?;
+        out.push_sql(" AND EXISTS (SELECT 1 FROM s)) SELECT ");
+        out.push_sql(SESSION_COLUMNS);
+        out.push_sql(", ");
+        out.push_sql(USER_COLUMNS);
+        out.push_sql(" FROM s JOIN users AS u ON u.id = s.user_id");
+        Ok(())
+    }
+}
+
+struct Rotate<'a>(&'a Changes<'a>);
+statement!(Rotate);
+
+impl Query for Rotate<'_> {
+    type SqlType = SessionColumns;
+}
+
+impl QueryFragment<Sqlite> for Rotate<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        push_update(self.0, &mut out, '?')?;
+        // SQLite knows no alias behind RETURNING.
+        out.push_sql(
+            "id, user_id, nonce_digest, generation, created_at, created_ip, rotated_at, rotated_ip, user_agent, \
+             idle_expires_at, expires_at, window_started_at, window_generation, ended_at, ended_by, end_reason",
+        );
+        Ok(())
+    }
+}
+
+struct Note<'a>(&'a Changes<'a>);
+statement!(Note);
+
+impl QueryFragment<Sqlite> for Note<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let changes = self.0;
+        out.push_sql(
+            "INSERT INTO refresh_tokens (session_id, generation, created_at, created_ip, user_agent, expires_at) \
+             VALUES (",
+        );
+        out.push_bind_param::<Binary, [u8]>(changes.session_id)?;
+        out.push_sql(", 1 + ");
+        out.push_bind_param::<BigInt, _>(&changes.generation)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&changes.now)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Binary>, _>(&changes.ip)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, Option<&'b str>>(&changes.user_agent)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&changes.idle_expires_at)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+struct Fold<'a>(&'a [u8], i64);
+statement!(Fold);
+
+impl QueryFragment<Sqlite> for Fold<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("DELETE FROM refresh_tokens WHERE session_id = ");
+        out.push_bind_param::<Binary, [u8]>(self.0)?;
+        out.push_sql(" AND generation = ");
+        out.push_bind_param::<BigInt, _>(&self.1)?;
+        Ok(())
+    }
+}
+
+#[derive(QueryId)]
+struct FindUser(i64);
+
+impl<C: Connection> RunQueryDsl<C> for FindUser {}
+
+impl Query for FindUser {
+    type SqlType = UserColumns;
+}
+
+impl QueryFragment<Sqlite> for FindUser {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        out.push_sql(USER_COLUMNS);
+        out.push_sql(" FROM users AS u WHERE u.id = ");
+        out.push_bind_param::<BigInt, _>(&self.0)?;
+        Ok(())
+    }
+}
+
+struct FindWithUser<'a>(&'a [u8]);
+statement!(FindWithUser);
+
+impl Query for FindWithUser<'_> {
+    type SqlType = (SessionColumns, UserColumns);
+}
+
+impl<DB> QueryFragment<DB> for FindWithUser<'_>
+where
+    DB: Backend + HasSqlType<Binary>,
+    [u8]: ToSql<Binary, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
+        out.push_sql(SESSION_COLUMNS);
+        out.push_sql(", ");
+        out.push_sql(USER_COLUMNS);
+        out.push_sql(" FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = ");
+        out.push_bind_param::<Binary, [u8]>(self.0)?;
+        Ok(())
+    }
+}
