@@ -20,6 +20,7 @@ use scenarios::Lab;
 
 const USAGE: &str = "\
 Usage: faultlab --binary RELATCH --artifacts DIR [OPTIONS] SCENARIO sqlite|postgres
+       faultlab check HISTORY GRACE_SECONDS     asks the oracle again, without the store
 
   --binary PATH              the relatch to run
   --failpoint-binary PATH    the same with the feature failpoints, for the scenario failpoints
@@ -34,7 +35,19 @@ fn main() -> ExitCode {
     if let Some(journal) = std::env::var_os(power::VARIABLE) {
         return power::serve(&journal);
     }
-    let (lab, scenario, database) = match parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, history, grace] = arguments.as_slice()
+        && command == "check"
+    {
+        return match scenarios::check_again(history, grace) {
+            Ok(clean) => ExitCode::from(u8::from(!clean)),
+            Err(wrong) => {
+                eprintln!("faultlab: {history}: {wrong}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let (lab, scenario, database) = match parse(arguments.into_iter()) {
         Ok(parsed) => parsed,
         Err(wrong) => {
             eprintln!("faultlab: {wrong}\n\n{USAGE}");

@@ -21,6 +21,8 @@ pub(crate) struct Launch {
 
 /// base64 of 32 bytes that are no secret.
 const SECRET_KEY: &str = "cmVsYXRjaC10ZXN0LXNlY3JldC1vZi0zMi1ieXRlcyE=";
+/// A server that dies before it serves.
+pub(crate) const ABORTED: &str = "the server aborted while it was starting";
 const START: Duration = Duration::from_secs(60);
 
 impl Launch {
@@ -103,7 +105,10 @@ impl Launch {
                 return Ok(server);
             }
         }
-        Err(format!("the server did not come up within {START:?}: see {}", self.log().display()))
+        if began.elapsed() < START && server.wait_for_abort(Duration::from_secs(5)) {
+            return Err(ABORTED.to_owned());
+        }
+        Err(format!("the server has ended or did not come up within {START:?}: see {}", self.log().display()))
     }
 }
 

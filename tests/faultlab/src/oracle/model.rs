@@ -165,8 +165,8 @@ impl Search<'_> {
         }
     }
 
-    /// Takes every step that fits and changes nothing: whatever comes later, it is right to take it now. Then says
-    /// which steps that change something can be next.
+    /// Takes every step that fits and changes nothing: whatever comes later, it is right to take it now, unless it is
+    /// too late afterwards for one of unknown outcome. Then says which other steps can be next.
     fn advance(&mut self, state: &mut State, trail: &mut Vec<usize>) -> Option<Advance> {
         loop {
             self.taken += 1;
@@ -193,6 +193,9 @@ impl Search<'_> {
                 let step = &self.steps[at];
                 match effect(*state, step, self.grace) {
                     Effect::Impossible => {}
+                    Effect::Nothing if step.answered && self.closes_a_door(step.from, latest_begun) => {
+                        choices.push((at, *state));
+                    }
                     Effect::Nothing if step.answered => {
                         harmless = Some(at);
                         break;
@@ -208,6 +211,13 @@ impl Search<'_> {
             choices.sort_by_key(|(at, _)| (!self.steps[*at].answered, self.steps[*at].until));
             return Some(Advance::Choices(choices));
         }
+    }
+
+    /// Whether a step of unknown outcome that could still be taken cannot be after one that begins at `from`.
+    fn closes_a_door(&self, from: u64, latest_begun: u64) -> bool {
+        (self.answered..self.steps.len())
+            .take_while(|at| self.steps[*at].from < from)
+            .any(|at| !self.done[at] && (latest_begun..from).contains(&self.steps[at].until))
     }
 
     fn mark(&mut self, at: usize, trail: &mut Vec<usize>) {

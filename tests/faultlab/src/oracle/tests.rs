@@ -139,6 +139,19 @@ fn what_a_dead_server_was_sent_happens_no_more() {
 }
 
 #[test]
+fn what_a_dead_server_had_done_shows_later() {
+    let mut story = Story::begun();
+    story.refresh(1);
+    story.unanswered(2);
+    story.settled();
+    // This fits whether the rotation was done or not; what follows only if it was.
+    story.push(Kind::Profile, Outcome::Ok, "");
+    story.refused(1, "refresh_token_reused");
+    story.refused(2, "session_revoked");
+    assert_clean(&story.check_with(3, Some("reuse"), 1));
+}
+
+#[test]
 fn racers_share_one_successor() {
     let mut story = Story::begun();
     for number in 0..64 {

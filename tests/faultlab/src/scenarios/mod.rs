@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::history::History;
+use crate::history::{History, Op};
 use crate::load::{ADMIN, Load, PASSWORD, Plan};
 use crate::oracle::{self, Findings, Limits};
 use crate::postgres::Cluster;
@@ -48,6 +48,20 @@ pub(crate) fn run(lab: &Lab, scenario: &str, database: &str) -> Result<bool, Str
         "contention" => contention::one_session(lab, database),
         _ => Err("there is no such scenario".to_owned()),
     }
+}
+
+/// Reads a history that was left and asks the oracle about it.
+pub(crate) fn check_again(history: &str, grace: &str) -> Result<bool, String> {
+    let grace: u64 = grace.parse().map_err(|_| "the grace window is a number of seconds")?;
+    let text = std::fs::read_to_string(history).map_err(|error| error.to_string())?;
+    let ops: Result<Vec<Op>, _> = text.lines().map(serde_json::from_str).collect();
+    let limits = Limits { grace: grace * 1_000_000, answer: 5_000_000, reach: 0 };
+    let findings = oracle::check(&ops.map_err(|error| error.to_string())?, None, &limits);
+    println!("{}", findings.line());
+    for detail in &findings.details {
+        println!("     {detail}");
+    }
+    Ok(findings.is_clean())
 }
 
 /// One scenario under way: a database of its own, a server on it, and load.
