@@ -144,7 +144,8 @@ fn sessions(
     keyring: &Keyring,
     keep: &mut dyn FnMut(&str) -> Result<(), Failed>,
 ) -> Result<String, Failed> {
-    const IP: &str = "127.0.0.1";
+    // 127.0.0.1, as the store has it.
+    const IP: &str = "00000000000000000000ffff7f000001";
     const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
     let (open, close) = if sqlite { ("x'", "'") } else { ("'\\x", "'") };
     let mut sessions = "INSERT INTO sessions (id, user_id, nonce_digest, generation, created_at, created_ip, \
@@ -165,10 +166,10 @@ fn sessions(
         let separator = if user == first { "" } else { "," };
         write!(
             sessions,
-            "{separator}({open}{id}{close},{user},{open}{digest}{close},1,{at},'{IP}',{at},'{IP}','{AGENT}',{idle},\
-             {end},{at},1)"
+            "{separator}({open}{id}{close},{user},{open}{digest}{close},1,{at},{open}{IP}{close},{at},{open}{IP}{close},\
+             '{AGENT}',{idle},{end},{at},1)"
         )?;
-        write!(history, "{separator}({open}{id}{close},1,{at},'{IP}','{AGENT}',{idle})")?;
+        write!(history, "{separator}({open}{id}{close},1,{at},{open}{IP}{close},'{AGENT}',{idle})")?;
     }
     Ok(format!("{sessions};\n{history}"))
 }

@@ -3,6 +3,7 @@
 //! Our hashes are bcrypt over base64(HMAC-SHA256(label, password)), stored with the prefix `v1:`: nothing is cut at 72
 //! bytes and a NUL is harmless. A bare `$2a$`, `$2b$` or `$2y$` hash was imported and is verified as it is.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,10 +22,12 @@ const OURS: &str = "v1:";
 /// Hashes that cost more than this would be a way to stall the server; none is made or imported.
 const COST_MAX: u32 = 16;
 const QUEUE: usize = 512;
-/// The nicest of the nice values.
-const LOWEST_PRIORITY: i32 = 19;
-/// How long a password waits for a free thread before the caller is sent away.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The nice value of the hashing threads: behind everything else, but not so far that nobody can sign in while the rest
+/// is busy.
+const NICE: i32 = 10;
+/// How long a password may have to wait for a free thread. Whoever would wait for longer is sent away at once: a long
+/// queue would spend its time on those who have given up.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why no answer about a password can be given now.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,7 @@ pub enum Verification {
 pub struct Passwords {
     jobs: SyncSender<Job>,
     cost: u32,
+    load: Arc<Load>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -73,7 +77,8 @@ impl Passwords {
             let waiting = Arc::clone(&waiting);
             std::thread::Builder::new().name("password-hasher".to_owned()).spawn(move || work(&waiting))?;
         }
-        Ok(Self { jobs, cost })
+        let load = Arc::new(Load { threads, ..Load::default() });
+        Ok(Self { jobs, cost, load })
     }
 
     /// The stored form of a password.
@@ -95,17 +100,56 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
+        let place = self.load.enter().ok_or(HashingError::Busy)?;
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + 2 * PATIENCE;
         self.jobs
             .try_send(Box::new(move || {
                 // Who waited too long has been sent away or would be: no work is spent on them.
-                if Instant::now() < deadline && !answer.is_closed() {
+                let began = Instant::now();
+                if began < deadline && !answer.is_closed() {
                     drop(answer.send(job()));
+                    place.0.note(began.elapsed());
                 }
             }))
             .map_err(|_| HashingError::Busy)?;
         answered.await.map_err(|_| HashingError::Busy)
+    }
+}
+
+/// How long a password would have to wait, from how many there are and how long they take.
+#[derive(Default)]
+struct Load {
+    threads: usize,
+    jobs: AtomicUsize,
+    /// Of one job, on average; in microseconds. 0 until there has been one.
+    takes: AtomicU64,
+}
+
+impl Load {
+    /// A place among those who wait, if it comes early enough.
+    fn enter(self: &Arc<Self>) -> Option<Place> {
+        // The place is given back when it is dropped, whatever becomes of the job.
+        let ahead = self.jobs.fetch_add(1, Ordering::SeqCst);
+        let place = Place(Arc::clone(self));
+        let takes = Duration::from_micros(self.takes.load(Ordering::Relaxed));
+        let wait = takes * u32::try_from(ahead / self.threads.max(1)).unwrap_or(u32::MAX);
+        (wait <= PATIENCE).then_some(place)
+    }
+
+    fn note(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let before = self.takes.load(Ordering::Relaxed);
+        let average = if before == 0 { took } else { (before * 7 + took) / 8 };
+        self.takes.store(average, Ordering::Relaxed);
+    }
+}
+
+struct Place(Arc<Load>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.jobs.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -117,7 +161,7 @@ pub fn is_importable(hash: &str) -> bool {
 fn work(waiting: &Mutex<Receiver<Job>>) {
     // Hashing takes all that nobody else needs: refreshing and the rest come first. On Linux this is the thread's own
     // priority.
-    if let Err(error) = rustix::process::setpriority_process(None, LOWEST_PRIORITY) {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::warn!(%error, "passwords are hashed at normal priority");
     }
     loop {
@@ -243,6 +287,20 @@ mod tests {
         for stored in damaged {
             assert_eq!(verified(&stored, "correct horse").await, Verification::Wrong, "{stored:?}");
         }
+    }
+
+    #[test]
+    fn k10_whoever_would_wait_for_too_long_is_sent_away_at_once() {
+        let load = Arc::new(Load { threads: 2, ..Load::default() });
+        load.note(Duration::from_millis(500));
+        let mut places: Vec<_> = std::iter::from_fn(|| load.enter()).take(100).collect();
+        // Two seconds are four turns of half a second; with those that run, ten are there at most.
+        assert_eq!(places.len(), 10);
+        assert!(load.enter().is_none());
+        places.pop();
+        assert!(load.enter().is_some(), "a place that was given back is free again");
+        drop(places);
+        assert_eq!(load.jobs.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
