@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use zeroize::Zeroizing;
 
 use super::entropy::{self, NoEntropy};
@@ -25,9 +25,12 @@ const QUEUE: usize = 512;
 /// The nice value of the hashing threads: behind everything else, but not so far that nobody can sign in while the rest
 /// is busy.
 const NICE: i32 = 10;
-/// How long a password may have to wait for a free thread. Whoever would wait for longer is sent away at once: a long
-/// queue would spend its time on those who have given up.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a password may have to wait for a free thread once it is in the queue. A longer queue would spend its time
+/// on those who have given up.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it waits for a place in the queue before the caller is sent away. To say no at once would only bring those
+/// back at once who do not mind `Retry-After`.
+const ADMISSION: Duration = Duration::from_millis(1_500);
 
 /// Why no answer about a password can be given now.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +103,7 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
-        let place = self.load.enter().ok_or(HashingError::Busy)?;
+        let place = Load::enter(&self.load).await.ok_or(HashingError::Busy)?;
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + 2 * PATIENCE;
         self.jobs
@@ -124,17 +127,31 @@ struct Load {
     jobs: AtomicUsize,
     /// Of one job, on average; in microseconds. 0 until there has been one.
     takes: AtomicU64,
+    freed: Notify,
 }
 
 impl Load {
-    /// A place among those who wait, if it comes early enough.
-    fn enter(self: &Arc<Self>) -> Option<Place> {
+    /// A place in the queue, as soon as there is one that comes early enough.
+    async fn enter(load: &Arc<Self>) -> Option<Place> {
+        let until = tokio::time::Instant::now() + ADMISSION;
+        loop {
+            let freed = load.freed.notified();
+            if let Some(place) = Self::try_enter(load) {
+                return Some(place);
+            }
+            tokio::time::timeout_at(until, freed).await.ok()?;
+        }
+    }
+
+    fn try_enter(load: &Arc<Self>) -> Option<Place> {
+        let takes = Duration::from_micros(load.takes.load(Ordering::Relaxed));
+        let comes_early = |ahead: usize| {
+            takes.saturating_mul(u32::try_from(ahead / load.threads.max(1)).unwrap_or(u32::MAX)) <= PATIENCE
+        };
+        let entered =
+            load.jobs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |ahead| comes_early(ahead).then(|| ahead + 1));
         // The place is given back when it is dropped, whatever becomes of the job.
-        let ahead = self.jobs.fetch_add(1, Ordering::SeqCst);
-        let place = Place(Arc::clone(self));
-        let takes = Duration::from_micros(self.takes.load(Ordering::Relaxed));
-        let wait = takes * u32::try_from(ahead / self.threads.max(1)).unwrap_or(u32::MAX);
-        (wait <= PATIENCE).then_some(place)
+        entered.ok().map(|_| Place(Arc::clone(load)))
     }
 
     fn note(&self, took: Duration) {
@@ -150,6 +167,7 @@ struct Place(Arc<Load>);
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::SeqCst);
+        self.0.freed.notify_one();
     }
 }
 
@@ -289,17 +307,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn k10_whoever_would_wait_for_too_long_is_sent_away_at_once() {
+    #[tokio::test(start_paused = true)]
+    async fn k10_whoever_would_wait_for_too_long_is_sent_away() {
         let load = Arc::new(Load { threads: 2, ..Load::default() });
-        load.note(Duration::from_millis(500));
-        let mut places: Vec<_> = std::iter::from_fn(|| load.enter()).take(100).collect();
-        // Two seconds are four turns of half a second; with those that run, ten are there at most.
+        load.note(Duration::from_millis(250));
+        let mut places: Vec<_> = std::iter::from_fn(|| Load::try_enter(&load)).take(100).collect();
+        // One second is four turns of a quarter; with those that run, ten are there at most.
         assert_eq!(places.len(), 10);
-        assert!(load.enter().is_none());
+        assert!(Load::enter(&load).await.is_none());
+        let waits = tokio::spawn({
+            let load = Arc::clone(&load);
+            async move { Load::enter(&load).await }
+        });
+        tokio::task::yield_now().await;
         places.pop();
-        assert!(load.enter().is_some(), "a place that was given back is free again");
-        drop(places);
+        let entered = waits.await.unwrap();
+        assert!(entered.is_some(), "a place that was given back is free for who waits");
+        drop((places, entered));
         assert_eq!(load.jobs.load(Ordering::SeqCst), 0);
     }
 
