@@ -8,9 +8,9 @@ use super::failure::Failure;
 use super::users::ListError;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::user::{User, UserId};
+use crate::store::refresh_tokens;
 pub use crate::store::refresh_tokens::Issued;
 use crate::store::sessions::{self, SessionFilter};
-use crate::store::{refresh_tokens, users};
 
 /// Which sessions are asked for.
 #[derive(Clone, Debug, Default)]
@@ -63,9 +63,4 @@ pub async fn find_session(auth: &Auth, id: SessionId) -> Result<Option<SessionDe
         Ok(Some(SessionDetail { session, user, history, ended_ip }))
     })
     .await
-}
-
-/// Whether there is a user with this id, deleted or not.
-pub async fn user_exists(auth: &Auth, id: UserId) -> Result<bool, Failure> {
-    auth.read(move |connection| Ok(users::find(connection, id)?.is_some())).await
 }

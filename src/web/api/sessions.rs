@@ -8,6 +8,7 @@ use serde_json::json;
 use super::wire::{self, RoleJson, SessionDetailJson, SessionJson};
 use crate::auth::bulk_revocation::{self, BulkFilter};
 use crate::auth::sessions::{self, SessionQuery};
+use crate::auth::users::find_user;
 use crate::auth::{Actor, end_session};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -44,7 +45,7 @@ pub async fn list_sessions_of_user(
     Query(parameters): Query<ListParameters>,
 ) -> Result<HttpResponse, Problem> {
     let user = wire::user_id(&path)?;
-    if !sessions::user_exists(&state.auth, user).await? {
+    if find_user(&state.auth, user).await?.is_none() {
         return Err(Problem::new(Code::NotFound));
     }
     list(&state, &admin, Some(user), parameters, &format!("/api/users/{user}/sessions")).await
