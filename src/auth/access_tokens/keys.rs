@@ -7,8 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 
+use super::{TYPE, signer};
 use crate::auth::entropy::{self, NoEntropy};
 use crate::config::JwtAlgorithm;
 use crate::domain::timestamp::Timestamp;
@@ -49,6 +50,7 @@ pub enum KeyError {
 pub(super) struct SigningKey {
     kid: String,
     algorithm: Algorithm,
+    header: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
     superseded_at: Option<Timestamp>,
@@ -66,6 +68,7 @@ impl KeySet {
         let mut keys: Vec<Arc<SigningKey>> = Vec::new();
         if let Some(shared) = shared {
             keys.push(Arc::new(SigningKey {
+                header: encoded_header(SHARED_KEY_ID, Algorithm::HS256)?,
                 kid: SHARED_KEY_ID.to_owned(),
                 algorithm: Algorithm::HS256,
                 encoding: EncodingKey::from_secret(shared.expose()),
@@ -107,6 +110,11 @@ impl SigningKey {
             Algorithm::RS256 => "RS256",
             _ => "HS256",
         }
+    }
+
+    /// The encoded header of its tokens.
+    pub(super) fn header(&self) -> &str {
+        &self.header
     }
 
     pub(super) fn encoding(&self) -> &EncodingKey {
@@ -153,12 +161,18 @@ fn unseal(stored: &StoredKey, keyring: &Keyring) -> Result<SigningKey, KeyError>
     let algorithm = parse_algorithm(&stored.algorithm).ok_or_else(damaged)?;
     let jwk: Jwk = serde_json::from_str(&stored.public_jwk).map_err(|_| damaged())?;
     Ok(SigningKey {
+        header: encoded_header(&stored.kid, algorithm)?,
         kid: stored.kid.clone(),
         algorithm,
         encoding: encoding_key(algorithm, &pkcs8).ok_or_else(damaged)?,
         decoding: DecodingKey::from_jwk(&jwk).map_err(|_| damaged())?,
         superseded_at: stored.superseded_at(),
     })
+}
+
+fn encoded_header(kid: &str, algorithm: Algorithm) -> Result<String, KeyError> {
+    let header = Header { typ: Some(TYPE.to_owned()), kid: Some(kid.to_owned()), ..Header::new(algorithm) };
+    signer::encode_header(&header)
 }
 
 fn parse_algorithm(name: &str) -> Option<Algorithm> {

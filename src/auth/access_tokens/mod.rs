@@ -5,6 +5,7 @@
 
 mod claims;
 mod keys;
+mod signer;
 
 pub use claims::Audience;
 pub use keys::{KeyError, KeySet, new_stored_key};
@@ -12,7 +13,7 @@ pub use keys::{KeyError, KeySet, new_stored_key};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use jsonwebtoken::{Header, Validation};
+use jsonwebtoken::Validation;
 
 use crate::domain::session::{Session, SessionId};
 use crate::domain::timestamp::Timestamp;
@@ -132,10 +133,7 @@ impl AccessTokens {
             email: self.policy.with_profile.then(|| user.email.as_str().to_owned()),
         };
         let key = keys.current()?;
-        let mut header = Header::new(key.algorithm());
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(key.kid().to_owned());
-        let token = jsonwebtoken::encode(&header, &claims, key.encoding()).map_err(|_| KeyError::CannotSign)?;
+        let token = signer::sign(key, &claims)?;
         Ok(IssuedAccessToken {
             token: Secret::new(token),
             expires_in: Duration::from_secs(expires_at.saturating_sub(issued_at).max(0).unsigned_abs()),
