@@ -77,10 +77,10 @@ async fn when_a_commit_fails_nobody_of_its_group_is_told_that_it_was_done() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     let good = store.write(|connection| insert(connection, "good", ""));
-    // As SQLite does by itself when the disk fails: the whole transaction is gone under everybody's feet.
+    // As SQLite does by itself when the disk fails: a statement fails, and the whole transaction is gone with it.
     let rolling_back = store.write(|connection| {
         connection.batch_execute("ROLLBACK")?;
-        Ok(())
+        connection.batch_execute("SELECT * FROM what_there_is_not")
     });
     let late = store.write(|connection| insert(connection, "late", ""));
     let all = async { tokio::join!(good, rolling_back, late) };

@@ -1,8 +1,8 @@
 //! The one SQLite writer: a thread with its own connection that takes all waiting jobs into one commit.
 //!
 //! A commit costs a wait for the disk, whatever is in it; so whoever comes while one is being waited for shares the
-//! next one (group commit). Each job runs in a savepoint of its own, so that its failure or panic undoes its own
-//! changes alone, and nobody gets an answer before the commit that holds their change is durable.
+//! next one (group commit). A job's failure or panic undoes its own changes alone: the group runs again, each job in a
+//! savepoint of its own. Nobody gets an answer before the commit that holds their change is durable.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ const GROUP: usize = 128;
 
 /// A write that waits, and afterwards whoever waits for it.
 pub(super) trait Job: Send {
-    /// Does the work, inside of a savepoint, and keeps the result; says whether the changes shall stay.
+    /// Does the work, perhaps again after it was undone, and keeps the result; says whether the changes shall stay.
     fn run(&mut self, connection: &mut AnyConnection) -> bool;
 
     /// Whether it is done on a full disk, too.
@@ -181,12 +181,18 @@ fn run_and_commit(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> 
     #[cfg(feature = "failpoints")]
     super::failpoints::hit("before_begin");
     dialect::begin_write(connection)?;
-    for job in jobs {
-        let kept = run_in_savepoint(connection, job.as_mut());
-        if job.found_no_room() {
-            return Err(StoreError::StorageFull);
+    if !run_all(connection, jobs)? {
+        // One failed, which is rare. What it did cannot be told from what the others did: all of it is undone, and each
+        // runs again in a savepoint of its own.
+        Manager::rollback_transaction(connection).map_err(rolled_back)?;
+        dialect::begin_write(connection)?;
+        for job in jobs {
+            let kept = run_in_savepoint(connection, job.as_mut());
+            if job.found_no_room() {
+                return Err(StoreError::StorageFull);
+            }
+            kept.map_err(rolled_back)?;
         }
-        kept.map_err(|error| StoreError::Unreachable(format!("the database rolled a transaction back: {error}")))?;
     }
     #[cfg(feature = "failpoints")]
     if answers_early {
@@ -200,8 +206,23 @@ fn run_and_commit(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> 
     Ok(())
 }
 
-/// An error means that the savepoint is gone: SQLite has rolled back the whole transaction by itself, as it does when
-/// the disk is full or fails, so that no job of the group can be kept.
+/// Runs the jobs without savepoints, as long as their changes shall stay. When SQLite rolls back by itself, it does so with
+/// an error of the statement, and a job gives every such error on.
+fn run_all(connection: &mut AnyConnection, jobs: &mut [Box<dyn Job>]) -> Result<bool, StoreError> {
+    for job in jobs {
+        if !job.run(connection) {
+            return if job.found_no_room() { Err(StoreError::StorageFull) } else { Ok(false) };
+        }
+    }
+    Ok(true)
+}
+
+/// A transaction or savepoint is gone: SQLite has rolled back all of it by itself, as it does when the disk is full or
+/// fails, so that no job of the group can be kept.
+fn rolled_back(error: diesel::result::Error) -> StoreError {
+    StoreError::Unreachable(format!("the database rolled a transaction back: {error}"))
+}
+
 fn run_in_savepoint(connection: &mut AnyConnection, job: &mut dyn Job) -> QueryResult<()> {
     Manager::begin_transaction(connection)?;
     if job.run(connection) {
