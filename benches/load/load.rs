@@ -174,12 +174,12 @@ async fn prepare(arguments: &Arguments, file: Option<&TokenFile>) -> Result<Vec<
         }
         Operation::Profile => {
             let file = file()?;
-            for token in access_tokens(arguments, file, 1..READERS, count).await? {
+            for token in access_tokens(&arguments.address, file, 1..READERS, count).await? {
                 prepared.push(Requests::Fixed(client::get("/api/users/profile", Some(&token))));
             }
         }
         Operation::List => {
-            let tokens = access_tokens(arguments, file()?, 0..1, 1).await?;
+            let tokens = access_tokens(&arguments.address, file()?, 0..1, 1).await?;
             for _ in 0..count {
                 let token = tokens.first().map(String::as_str);
                 prepared.push(Requests::Fixed(client::get("/api/users?limit=50", token)));
@@ -206,14 +206,14 @@ async fn prepare(arguments: &Arguments, file: Option<&TokenFile>) -> Result<Vec<
 }
 
 /// Fresh access tokens of some sessions, which are refreshed for that.
-async fn access_tokens(
-    arguments: &Arguments,
+pub(crate) async fn access_tokens(
+    address: &str,
     file: &TokenFile,
     lines: std::ops::Range<u64>,
     count: u64,
 ) -> Result<Vec<String>, Failed> {
     let mut held = file.take(lines, count)?;
-    let mut connection = Connection::open(&arguments.address).await?;
+    let mut connection = Connection::open(address).await?;
     let mut tokens = Vec::new();
     for session in &mut held {
         let answer = connection.call(&refresh_request(&session.token)).await?;
@@ -226,7 +226,7 @@ async fn access_tokens(
     Ok(tokens)
 }
 
-fn refresh_request(token: &str) -> Vec<u8> {
+pub(crate) fn refresh_request(token: &str) -> Vec<u8> {
     client::post("/api/auth/refresh-token", &format!("\"{token}\""))
 }
 

@@ -14,6 +14,7 @@ mod load;
 mod outcome;
 mod process;
 mod report;
+mod revoke_all;
 mod tokens;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     RotationLoop(hot_loops::RotationArguments),
     /// Put users with a session each into a database, and their refresh tokens into a file
     Fill(fill::Arguments),
+    /// End all sessions by the API, and measure how long that takes
+    RevokeAll(revoke_all::Arguments),
     /// Start a server some times over, and measure how long that takes and how much memory it needs
     StartTime(process::StartArguments),
     /// Say how much memory a running server needs and needed at most
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::BcryptLoop(arguments) => hot_loops::bcrypt(&arguments),
         Command::RotationLoop(arguments) => hot_loops::rotation(&arguments),
         Command::Fill(arguments) => fill::run(&arguments),
+        Command::RevokeAll(arguments) => revoke_all::run(&arguments),
         Command::StartTime(arguments) => process::start_time(&arguments),
         Command::Memory(arguments) => process::memory(&arguments),
         Command::Report(arguments) => report::run(&arguments),

@@ -214,20 +214,21 @@ fn growth(results: &Results, text: &mut String) -> Result<(), Failed> {
         write!(
             text,
             "\n### Growth on {}\n\nRefresh of all sessions in turn, 16 connections.\n\n\
-             | sessions | refreshes a second | p50 ms | p99 ms | bytes a session | profiles a second |\n\
-             |--:|--:|--:|--:|--:|--:|\n",
+             | sessions | refreshes a second | p50 ms | p99 ms | bytes a session | profiles a second | all revoked, s |\n\
+             |--:|--:|--:|--:|--:|--:|--:|\n",
             if *database == "sqlite" { "SQLite" } else { "Postgres" }
         )?;
         for size in sizes {
             let cell = |part: &str, field| number(median(results, &format!("{database}/grown/{size}/{part}"), field));
             writeln!(
                 text,
-                "| {size} | {} | {} | {} | {} | {} |",
+                "| {size} | {} | {} | {} | {} | {} | {} |",
                 cell("refresh", "per_second"),
                 cell("refresh", "p50_ms"),
                 cell("refresh", "p99_ms"),
                 cell("fill", "bytes_per_session"),
                 cell("profile", "per_second"),
+                cell("revoke-all", "revoking_seconds"),
             )?;
         }
     }
