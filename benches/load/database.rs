@@ -51,7 +51,7 @@ impl Database {
                 let mut connection = SqliteConnection::establish(path.to_str().ok_or("the path is not UTF-8")?)?;
                 connection.batch_execute(
                     "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
+                     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -24000;",
                 )?;
                 AnyConnection::Sqlite(connection)
             }

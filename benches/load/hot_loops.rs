@@ -11,8 +11,9 @@ use relatch::domain::client::Client;
 use relatch::domain::rotation::RotationRules;
 use relatch::domain::session::{Generation, SessionId};
 use relatch::keyring::Keyring;
+use relatch::store::Store;
 use relatch::store::connection::AnyConnection;
-use relatch::store::{QueryResult, Store, sessions};
+use relatch::store::sessions::{self, Rotation};
 use serde_json::json;
 
 use crate::Failed;
@@ -116,16 +117,27 @@ struct Spent {
 
 impl Spent {
     fn rotate(&mut self, connection: &mut AnyConnection, client: &Client) -> Result<(), Failed> {
-        let rotated = rotate(connection, self.session_id, self.generation, &self.nonce_digest, client)?;
-        self.generation = rotated.ok_or("a token could not be spent; fill the database again")?;
+        let (session, _) = sessions::rotate(connection, &self.rotation(client))?
+            .ok_or("a token could not be spent; fill the database again")?;
+        self.generation = session.generation;
         Ok(())
     }
 
+    fn rotation(&self, client: &Client) -> Rotation {
+        Rotation {
+            session_id: self.session_id,
+            generation: self.generation,
+            nonce_digest: self.nonce_digest,
+            rules: RULES,
+            client: client.clone(),
+            now: SystemClock.now(),
+        }
+    }
+
     async fn rotate_in(&mut self, store: &Store, client: &Client) -> Result<(), Failed> {
-        let (id, generation, digest, client) = (self.session_id, self.generation, self.nonce_digest, client.clone());
-        let rotated =
-            store.write_statement(move |connection| rotate(connection, id, generation, &digest, &client)).await?;
-        self.generation = rotated.ok_or("a token could not be spent; fill the database again")?;
+        let (session, _) =
+            store.rotate(self.rotation(client)).await?.ok_or("a token could not be spent; fill the database again")?;
+        self.generation = session.generation;
         Ok(())
     }
 
@@ -134,18 +146,6 @@ impl Spent {
         let genuine = refresh_tokens::recognise(keyring, &self.token).ok_or("the secret key is another one")?;
         Ok(Held { line: self.line, token: genuine.successor(keyring, self.generation).expose().clone() })
     }
-}
-
-fn rotate(
-    connection: &mut AnyConnection,
-    session_id: SessionId,
-    generation: Generation,
-    nonce_digest: &[u8; 32],
-    client: &Client,
-) -> QueryResult<Option<Generation>> {
-    let spend = sessions::Spend { session_id, generation, nonce_digest };
-    let rotated = sessions::rotate(connection, spend, &RULES, client, SystemClock.now())?;
-    Ok(rotated.map(|(session, _)| session.generation))
 }
 
 pub(crate) fn rotation(arguments: &RotationArguments) -> Result<(), Failed> {

@@ -7,17 +7,18 @@ use super::failure::Failure;
 use super::pair::Pair;
 use super::refresh_tokens::{self, Genuine};
 use crate::domain::client::Client;
-use crate::domain::rotation::{self, RotationRules, Verdict};
-use crate::domain::session::{EndReason, Generation, Session, SessionId};
+use crate::domain::rotation::{self, Verdict};
+use crate::domain::session::{EndReason, Session};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
 use crate::store::QueryResult;
+use crate::store::audit_events;
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
 #[cfg(feature = "failpoints")]
 use crate::store::failpoints;
-use crate::store::{audit_events, sessions};
+use crate::store::sessions::{self, Rotation};
 
 /// Why there is no new pair.
 #[derive(Debug, thiserror::Error)]
@@ -100,43 +101,22 @@ enum Outcome {
     Refused(Refusal),
 }
 
-#[derive(Clone)]
-struct Presented {
-    session_id: SessionId,
-    generation: Generation,
-    nonce_digest: [u8; 32],
-    client: Client,
-    now: Timestamp,
-    rules: RotationRules,
-}
-
 /// How often a token is presented again that was current both times and yet could not be spent.
 const ATTEMPTS: u32 = 3;
 
 /// The conditional update comes first: it alone decides who spends the token. Only when it changes nothing is the
 /// session read, to find out why.
 async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp) -> Result<Outcome, Failure> {
-    let presented = Presented {
+    let presented = Rotation {
         session_id: token.session_id(),
         generation: token.generation(),
         nonce_digest: token.nonce_digest(),
+        rules: auth.policy.rotation,
         client: client.clone(),
         now,
-        rules: auth.policy.rotation,
     };
     for _ in 0..ATTEMPTS {
-        let rotated = auth.store.write_statement({
-            let presented = presented.clone();
-            move |connection| {
-                let spend = sessions::Spend {
-                    session_id: presented.session_id,
-                    generation: presented.generation,
-                    nonce_digest: &presented.nonce_digest,
-                };
-                sessions::rotate(connection, spend, &presented.rules, &presented.client, presented.now)
-            }
-        });
-        if let Some((session, user)) = rotated.await.map_err(Failure::Store)? {
+        if let Some((session, user)) = auth.store.rotate(presented.clone()).await.map_err(Failure::Store)? {
             return Ok(Outcome::Rotated(session, user));
         }
         let presented = presented.clone();
@@ -153,7 +133,7 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
 }
 
 /// `None` when the token could be spent after all: the session or its user changed between the two.
-fn judge(connection: &mut AnyConnection, presented: &Presented) -> QueryResult<Option<Outcome>> {
+fn judge(connection: &mut AnyConnection, presented: &Rotation) -> QueryResult<Option<Outcome>> {
     let found = sessions::find_with_user(connection, presented.session_id)?;
     let is_its_own = |session: &Session| keyring::equal(&session.nonce_digest, &presented.nonce_digest);
     let Some((session, user)) = found.filter(|(session, _)| is_its_own(session)) else {
@@ -191,7 +171,7 @@ fn judge(connection: &mut AnyConnection, presented: &Presented) -> QueryResult<O
 fn end(
     connection: &mut AnyConnection,
     session: &Session,
-    presented: &Presented,
+    presented: &Rotation,
     reason: EndReason,
 ) -> QueryResult<bool> {
     let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };

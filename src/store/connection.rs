@@ -122,9 +122,11 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
     if super::failpoints::bug("synchronous_normal") {
         connection.batch_execute("PRAGMA synchronous = NORMAL;")?;
     }
-    if access == Access::Read {
-        connection.batch_execute("PRAGMA query_only = ON;")?;
-    }
+    connection.batch_execute(match access {
+        Access::Read => "PRAGMA query_only = ON;",
+        // The upper levels of three trees of some ten million rows: each page that is not kept is read for every write.
+        Access::Write => "PRAGMA cache_size = -24000;",
+    })?;
     Ok(AnyConnection::Sqlite(connection))
 }
 

@@ -61,6 +61,17 @@ impl StoreError {
         }
     }
 
+    /// Whether the connection may be of no more use.
+    pub(super) const fn leaves_connection_unusable(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::OutcomeUnknown(_) | Self::Panicked)
+    }
+
+    /// Whether the database refused a statement, so that nothing of it is left.
+    pub(super) fn undid_everything(&self) -> bool {
+        matches!(self, Self::GivenUp)
+            || matches!(self, Self::Failed(error) if matches!(**error, Error::DatabaseError(..)))
+    }
+
     /// Whether the same request may succeed a little later.
     pub const fn is_passing(&self) -> bool {
         matches!(

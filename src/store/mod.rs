@@ -18,6 +18,7 @@ pub mod meta;
 mod migrations;
 pub mod pruning;
 pub mod refresh_tokens;
+mod rotations;
 pub mod schema;
 pub mod sessions;
 pub mod setup_links;
@@ -42,6 +43,8 @@ use crate::domain::timestamp::Timestamp;
 use ballast::Ballast;
 use connection::{Access, AnyConnection, Connector};
 use error::StoreError;
+use rotations::Rotations;
+use sessions::{Rotated, Rotation};
 use writer::{Urgency, Write, Writer};
 
 type Manager = <AnyConnection as Connection>::TransactionManager;
@@ -73,7 +76,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Writes {
     /// Through the pool: Postgres orders them itself.
-    Pooled,
+    Pooled(Rotations),
     /// Through the one SQLite writer.
     Queued(Writer),
 }
@@ -104,7 +107,7 @@ impl Store {
             .error_handler(Box::new(LogConnectErrors))
             .build_unchecked(Connector::new(url, Access::Read));
         let writes = match url {
-            DatabaseUrl::Postgres(_) => Writes::Pooled,
+            DatabaseUrl::Postgres(_) => Writes::Pooled(Rotations::default()),
             DatabaseUrl::Sqlite(path) => {
                 let ballast = Ballast::new(path, limits.ballast);
                 let started = Writer::start(writer, ballast);
@@ -148,7 +151,7 @@ impl Store {
         urgency: Urgency,
     ) -> Result<T, StoreError> {
         match &self.writes {
-            Writes::Pooled => self.pooled(move |connection| in_transaction(connection, &mut job)).await,
+            Writes::Pooled(_) => self.pooled(move |connection| in_transaction(connection, &mut job)).await,
             Writes::Queued(writer) => {
                 let (answer, answered) = oneshot::channel();
                 writer.submit(Box::new(Write { work: job, result: None, answer, urgency }))?;
@@ -157,19 +160,21 @@ impl Store {
         }
     }
 
-    /// Runs a job of one statement, which is a transaction by itself: on Postgres that saves the round trips of BEGIN
-    /// and COMMIT. Otherwise as [`Self::write`].
-    pub async fn write_statement<T: Send + 'static>(
-        &self,
-        job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        match &self.writes {
-            Writes::Queued(_) => self.write(job).await,
-            Writes::Pooled => {
-                let mut job = job;
-                self.pooled(move |connection| again_when_lost(|| attempt_statement(connection, &mut job))).await
-            }
+    /// Spends a refresh token, if [`sessions::rotate`] finds that it can be spent, and answers after the durable commit.
+    /// On Postgres rotations that wait at the same time share a statement.
+    pub async fn rotate(&self, rotation: Rotation) -> Result<Option<Rotated>, StoreError> {
+        let rotations = match &self.writes {
+            Writes::Queued(_) => return self.write(move |connection| sessions::rotate(connection, &rotation)).await,
+            Writes::Pooled(rotations) => rotations,
+        };
+        let together = rotations::rotate_together(self, rotations, rotation.clone()).await?;
+        if together.is_some() {
+            return Ok(together);
         }
+        self.pooled(move |connection| {
+            again_when_lost(|| attempt_statement(connection, &mut |connection| sessions::rotate(connection, &rotation)))
+        })
+        .await
     }
 
     /// How far this machine's clock, which shows `now`, is from the database's. Also shows that the database answers.
@@ -216,10 +221,7 @@ impl Store {
             let _permit = permit;
             let mut connection = pool.get().map_err(|error| StoreError::Unreachable(error.to_string()))?;
             let result = guarded(|| work(&mut connection.inner));
-            connection.lost = matches!(
-                result,
-                Err(StoreError::Unreachable(_) | StoreError::OutcomeUnknown(_) | StoreError::Panicked)
-            );
+            connection.lost = result.as_ref().is_err_and(StoreError::leaves_connection_unusable);
             result
         })
         .await

@@ -33,7 +33,7 @@ const DIALECTS: [&str; 6] = [
     "src/store/files.rs",
     "src/store/migrations.rs",
     "src/store/mod.rs",
-    "src/store/statements.rs",
+    "src/store/statements/mod.rs",
 ];
 
 struct Source {

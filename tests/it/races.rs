@@ -1,8 +1,10 @@
 //! Requests at the same time: one successor whoever wins, and nothing that outlives an acknowledged change.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -190,5 +192,56 @@ async fn race_changes(app: &Arc<TestApp>, admin: &Person, round: usize, changes:
         admin.patch(&path, &json!({ "disabled": false })).await.expect_status(200);
         person.profile().await.expect_problem(401, "invalid_token");
         app.refresh(&person.refresh_token).await.expect_problem(401, "session_revoked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sessions_that_somebody_has_locked_hold_up_nobody_but_their_own_clients() {
+    let app = Arc::new(TestApp::start().await);
+    if !app.database.is_postgres() {
+        // SQLite locks no rows.
+        return;
+    }
+    // More than there are statements under way at once.
+    let (mut locked, mut others) = (Vec::new(), Vec::new());
+    for number in 0..8 {
+        locked.push(app.user(&format!("locked{number}")).await);
+    }
+    for number in 0..40 {
+        others.push(app.user(&format!("other{number}")).await.refresh_token);
+    }
+    let ids: Vec<String> = locked.iter().map(|person| format!("'\\x{}'", person.session_id.replace('-', ""))).collect();
+    let lock = format!("SELECT 1 FROM sessions WHERE id IN ({}) FOR UPDATE", ids.join(", "));
+    let (begun_out, begun) = tokio::sync::oneshot::channel();
+    let (finish, finish_in) = std::sync::mpsc::channel::<()>();
+    let (store, finish_in, mut begun_out) = (app.database.store(), Mutex::new(finish_in), Some(begun_out));
+    let holding = tokio::spawn(async move {
+        store
+            .write(move |connection| {
+                connection.batch_execute(&lock)?;
+                begun_out.take().unwrap().send(()).unwrap();
+                finish_in.lock().unwrap().recv().unwrap();
+                Ok(())
+            })
+            .await
+            .unwrap();
+    });
+    begun.await.unwrap();
+    let mut waiting = JoinSet::new();
+    for person in locked {
+        let app = Arc::clone(&app);
+        waiting.spawn(async move { app.refresh(&person.refresh_token).await });
+    }
+    let began = Instant::now();
+    for _ in 0..5 {
+        let refreshed = futures_util::future::join_all(others.iter().map(|token| app.refresh(token))).await;
+        others = refreshed.into_iter().map(|answer| answer.expect_status(200).text_at("refreshToken")).collect();
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "they waited for the locks' time limit");
+    assert!(waiting.try_join_next().is_none());
+    finish.send(()).unwrap();
+    holding.await.unwrap();
+    for answer in waiting.join_all().await {
+        answer.expect_status(200);
     }
 }

@@ -6,8 +6,8 @@ mod rotate;
 
 pub use bulk::{BulkFilter, count, end_batch};
 pub use end::{End, end, end_all, end_least_recently_used, end_with_nonce};
-pub(super) use rotate::Changes;
-pub use rotate::{Spend, rotate};
+pub(super) use rotate::{Changes, rotate_free};
+pub use rotate::{Rotated, Rotation, rotate};
 
 use std::net::IpAddr;
 

@@ -3,16 +3,16 @@
 //! They are written by hand for both databases. diesel prepares an update anew each time, and builds the text of every
 //! query for two databases anew; for these that is most of what they would cost. Each is prepared once a connection.
 
+mod postgres;
+
 use diesel::backend::Backend;
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text};
-use diesel::sqlite::Sqlite;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::connection::AnyConnection;
-use super::refresh_tokens::folded_by;
 use super::sessions::{Changes, SessionRow};
 use super::users::UserRow;
 
@@ -46,27 +46,44 @@ const USER_COLUMNS: &str = "u.id, u.username, u.username_key, u.email, u.email_k
     u.created_at, u.last_login_at, u.disabled_at, u.deleted_at";
 
 /// Spends a refresh token and notes it in the history; gives the session as it is afterwards, and its user.
-///
-/// On Postgres that is one statement and so one round trip, which is most of what a rotation costs there; SQLite has no
-/// round trips, and no changes within a query.
 pub(super) fn rotate(
     connection: &mut AnyConnection,
     changes: &Changes<'_>,
 ) -> QueryResult<Option<(SessionRow, UserRow)>> {
     match connection {
-        AnyConnection::Postgres(connection) => RotateAtOnce(changes).get_result(connection).optional(),
+        AnyConnection::Postgres(connection) => postgres::rotate_one(connection, changes),
+        AnyConnection::Sqlite(connection) => rotate_on_sqlite(connection, changes),
+    }
+}
+
+/// The same for several sessions, each of which may be there once; on Postgres less those that somebody else has locked.
+/// Gives those that were rotated, in any order.
+pub(super) fn rotate_free(
+    connection: &mut AnyConnection,
+    changes: &[Changes<'_>],
+) -> QueryResult<Vec<(SessionRow, UserRow)>> {
+    match connection {
+        AnyConnection::Postgres(connection) => postgres::rotate_free(connection, changes),
         AnyConnection::Sqlite(connection) => {
-            let session: Option<SessionRow> = Rotate(changes).get_result(connection).optional()?;
-            let Some(session) = session else { return Ok(None) };
-            Note(changes).execute(connection)?;
-            let folded = folded_by(changes.generation + 1);
-            if folded > 0 {
-                Fold(changes.session_id, folded).execute(connection)?;
-            }
-            let user = FindUser(session.user_id).get_result(connection)?;
-            Ok(Some((session, user)))
+            let rotated = changes.iter().map(|changes| rotate_on_sqlite(connection, changes));
+            rotated.filter_map(Result::transpose).collect()
         }
     }
+}
+
+/// SQLite has no round trips to save, and no changes within a query.
+fn rotate_on_sqlite(
+    connection: &mut SqliteConnection,
+    changes: &Changes<'_>,
+) -> QueryResult<Option<(SessionRow, UserRow)>> {
+    let session: Option<SessionRow> = Rotate(changes).get_result(connection).optional()?;
+    let Some(session) = session else { return Ok(None) };
+    Note(changes).execute(connection)?;
+    if changes.folded_generation > 0 {
+        Fold(changes).execute(connection)?;
+    }
+    let user = FindUser(session.user_id).get_result(connection)?;
+    Ok(Some((session, user)))
 }
 
 /// The session with this id and its user.
@@ -90,54 +107,53 @@ macro_rules! statement {
         impl<C: Connection> RunQueryDsl<C> for $name<'_> {}
     };
 }
+use statement;
 
-/// The update of a rotation, with all of its conditions.
+/// The update of a rotation, with all of its conditions, as far as RETURNING. `from` stands before WHERE, `value` writes a
+/// value.
 ///
 /// The session's row alone decides races: whoever disables, deletes or changes a password also ends the session in the
 /// same transaction, and this waits for them or they for this. A new role does not end it; a token that is issued with
 /// the old one then carries the old security version and is refused.
-///
-/// `mark` is what stands before the number of a value that is used again.
-fn push_update<'b, DB>(changes: &'b Changes<'_>, out: &mut AstPass<'_, 'b, DB>, mark: char) -> QueryResult<()>
-where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Binary> + HasSqlType<Text>,
-    i64: ToSql<BigInt, DB>,
-    [u8]: ToSql<Binary, DB>,
-    Option<Vec<u8>>: ToSql<Nullable<Binary>, DB>,
-    Option<&'b str>: ToSql<Nullable<Text>, DB>,
-{
+fn push_update<'b, DB: Backend>(
+    out: &mut AstPass<'_, 'b, DB>,
+    from: &str,
+    mut value: impl FnMut(&mut AstPass<'_, 'b, DB>, Value) -> QueryResult<()>,
+) -> QueryResult<()> {
     out.push_sql("UPDATE sessions AS s SET generation = s.generation + 1, rotated_at = ");
-    out.push_bind_param::<BigInt, _>(&changes.now)?; // 1
+    value(out, Value::Now)?;
     out.push_sql(", rotated_ip = ");
-    out.push_bind_param::<Nullable<Binary>, _>(&changes.ip)?; // 2
+    value(out, Value::Ip)?;
     out.push_sql(", user_agent = ");
-    out.push_bind_param::<Nullable<Text>, Option<&'b str>>(&changes.user_agent)?; // 3
+    value(out, Value::UserAgent)?;
     out.push_sql(", idle_expires_at = ");
-    out.push_bind_param::<BigInt, _>(&changes.idle_expires_at)?; // 4
+    value(out, Value::IdleExpiresAt)?;
     out.push_sql(", window_generation = CASE WHEN s.window_started_at <= ");
-    out.push_bind_param::<BigInt, _>(&changes.window_over)?; // 5
+    value(out, Value::WindowOver)?;
     out.push_sql(
         " THEN s.generation ELSE s.window_generation END, window_started_at = CASE WHEN s.window_started_at <= ",
     );
-    push_again(out, mark, '5');
+    value(out, Value::WindowOver)?;
     out.push_sql(" THEN ");
-    push_again(out, mark, '1');
-    out.push_sql(" ELSE s.window_started_at END WHERE s.id = ");
-    out.push_bind_param::<Binary, [u8]>(changes.session_id)?; // 6
+    value(out, Value::Now)?;
+    out.push_sql(" ELSE s.window_started_at END");
+    out.push_sql(from);
+    out.push_sql(" WHERE s.id = ");
+    value(out, Value::SessionId)?;
     out.push_sql(" AND s.generation = ");
-    out.push_bind_param::<BigInt, _>(&changes.generation)?; // 7
+    value(out, Value::Generation)?;
     out.push_sql(" AND s.generation < ");
-    out.push_bind_param::<BigInt, _>(&changes.last_generation)?; // 8
+    value(out, Value::LastGeneration)?;
     out.push_sql(" AND s.nonce_digest = ");
-    out.push_bind_param::<Binary, [u8]>(changes.nonce_digest)?; // 9
+    value(out, Value::NonceDigest)?;
     out.push_sql(" AND s.ended_at IS NULL AND s.idle_expires_at > ");
-    push_again(out, mark, '1');
+    value(out, Value::Now)?;
     out.push_sql(" AND s.expires_at > ");
-    push_again(out, mark, '1');
+    value(out, Value::Now)?;
     out.push_sql(" AND (s.window_started_at <= ");
-    push_again(out, mark, '5');
+    value(out, Value::WindowOver)?;
     out.push_sql(" OR s.window_generation > ");
-    out.push_bind_param::<BigInt, _>(&changes.earliest_window_generation)?; // 10
+    value(out, Value::EarliestWindowGeneration)?;
     out.push_sql(
         ") AND EXISTS (SELECT 1 FROM users AS u \
          WHERE u.id = s.user_id AND u.disabled_at IS NULL AND u.deleted_at IS NULL) RETURNING ",
@@ -145,33 +161,95 @@ where
     Ok(())
 }
 
-fn push_again<DB: Backend>(out: &mut AstPass<'_, '_, DB>, mark: char, number: char) {
-    out.push_sql(&format!("{mark}{number}"));
+/// The values of [`Changes`] that the update needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Value {
+    Now,
+    Ip,
+    UserAgent,
+    IdleExpiresAt,
+    WindowOver,
+    SessionId,
+    Generation,
+    LastGeneration,
+    NonceDigest,
+    EarliestWindowGeneration,
 }
 
-struct RotateAtOnce<'a>(&'a Changes<'a>);
-statement!(RotateAtOnce);
+impl Value {
+    /// In the order of their first use, which is that of their numbers.
+    const ALL: [Self; 10] = [
+        Self::Now,
+        Self::Ip,
+        Self::UserAgent,
+        Self::IdleExpiresAt,
+        Self::WindowOver,
+        Self::SessionId,
+        Self::Generation,
+        Self::LastGeneration,
+        Self::NonceDigest,
+        Self::EarliestWindowGeneration,
+    ];
 
-impl Query for RotateAtOnce<'_> {
-    type SqlType = (SessionColumns, UserColumns);
+    fn number(self) -> usize {
+        Self::ALL.iter().take_while(|value| **value != self).count() + 1
+    }
+
+    /// Its column in Postgres' table of what is asked for.
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Now => "a.now",
+            Self::Ip => "a.ip",
+            Self::UserAgent => "a.user_agent",
+            Self::IdleExpiresAt => "a.idle_expires_at",
+            Self::WindowOver => "a.window_over",
+            Self::SessionId => "a.session_id",
+            Self::Generation => "a.generation",
+            Self::LastGeneration => "a.last_generation",
+            Self::NonceDigest => "a.nonce_digest",
+            Self::EarliestWindowGeneration => "a.earliest_window_generation",
+        }
+    }
 }
 
-impl QueryFragment<Pg> for RotateAtOnce<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH s AS (");
-        push_update(self.0, &mut out, '$')?;
-        out.push_sql(
-            "s.*), noted AS (INSERT INTO refresh_tokens (session_id, generation, created_at, created_ip, user_agent, \
-             expires_at) SELECT id, generation, rotated_at, rotated_ip, user_agent, idle_expires_at FROM s), \
-             folded AS (DELETE FROM refresh_tokens WHERE session_id = $6 AND generation = ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.0.folded_generation)?;
-        out.push_sql(" AND EXISTS (SELECT 1 FROM s)) SELECT ");
-        out.push_sql(SESSION_COLUMNS);
-        out.push_sql(", ");
-        out.push_sql(USER_COLUMNS);
-        out.push_sql(" FROM s JOIN users AS u ON u.id = s.user_id");
-        Ok(())
+/// Values that are bound one by one. What is used again is named by its number behind `mark`.
+struct Bound<'b> {
+    changes: &'b Changes<'b>,
+    mark: char,
+    count: usize,
+}
+
+impl<'b> Bound<'b> {
+    const fn new(changes: &'b Changes<'b>, mark: char) -> Self {
+        Self { changes, mark, count: 0 }
+    }
+
+    fn push<DB>(&mut self, out: &mut AstPass<'_, 'b, DB>, value: Value) -> QueryResult<()>
+    where
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Binary> + HasSqlType<Text>,
+        i64: ToSql<BigInt, DB>,
+        [u8]: ToSql<Binary, DB>,
+        Option<Vec<u8>>: ToSql<Nullable<Binary>, DB>,
+        Option<&'b str>: ToSql<Nullable<Text>, DB>,
+    {
+        if value.number() <= self.count {
+            out.push_sql(&format!("{}{}", self.mark, value.number()));
+            return Ok(());
+        }
+        self.count = value.number();
+        let changes = self.changes;
+        match value {
+            Value::Now => out.push_bind_param::<BigInt, _>(&changes.now),
+            Value::Ip => out.push_bind_param::<Nullable<Binary>, _>(&changes.ip),
+            Value::UserAgent => out.push_bind_param::<Nullable<Text>, Option<&'b str>>(&changes.user_agent),
+            Value::IdleExpiresAt => out.push_bind_param::<BigInt, _>(&changes.idle_expires_at),
+            Value::WindowOver => out.push_bind_param::<BigInt, _>(&changes.window_over),
+            Value::SessionId => out.push_bind_param::<Binary, [u8]>(changes.session_id),
+            Value::Generation => out.push_bind_param::<BigInt, _>(&changes.generation),
+            Value::LastGeneration => out.push_bind_param::<BigInt, _>(&changes.last_generation),
+            Value::NonceDigest => out.push_bind_param::<Binary, [u8]>(changes.nonce_digest),
+            Value::EarliestWindowGeneration => out.push_bind_param::<BigInt, _>(&changes.earliest_window_generation),
+        }
     }
 }
 
@@ -184,7 +262,8 @@ impl Query for Rotate<'_> {
 
 impl QueryFragment<Sqlite> for Rotate<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        push_update(self.0, &mut out, '?')?;
+        let mut bound = Bound::new(self.0, '?');
+        push_update(&mut out, "", |out, value| bound.push(out, value))?;
         // SQLite knows no alias behind RETURNING.
         out.push_sql(
             "id, user_id, nonce_digest, generation, created_at, created_ip, rotated_at, rotated_ip, user_agent, \
@@ -220,15 +299,15 @@ impl QueryFragment<Sqlite> for Note<'_> {
     }
 }
 
-struct Fold<'a>(&'a [u8], i64);
+struct Fold<'a>(&'a Changes<'a>);
 statement!(Fold);
 
 impl QueryFragment<Sqlite> for Fold<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         out.push_sql("DELETE FROM refresh_tokens WHERE session_id = ");
-        out.push_bind_param::<Binary, [u8]>(self.0)?;
+        out.push_bind_param::<Binary, [u8]>(self.0.session_id)?;
         out.push_sql(" AND generation = ");
-        out.push_bind_param::<BigInt, _>(&self.1)?;
+        out.push_bind_param::<BigInt, _>(&self.0.folded_generation)?;
         Ok(())
     }
 }
