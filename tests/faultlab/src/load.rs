@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::history::{self, History, Kind, Op, Outcome, fingerprint};
 use crate::http::{Answer, Client, Request, Sent};
 use crate::rng::Rng;
-use crate::server::Targets;
+use crate::server::{Launch, Targets};
 
 pub(crate) const PASSWORD: &str = "P@ssword123 of the lab";
 pub(crate) const ADMIN: &str = "lab_admin";
@@ -214,18 +214,15 @@ impl Load {
         Ok((revoked, refused))
     }
 
-    /// After an older store was put back: enables every user, since some may be disabled in it.
-    pub(crate) fn enable_everybody(&self) -> Result<(), String> {
-        let mut worker = Worker::new(self, self.plan.workers + 4);
+    /// After an older store was put back, and before it is served: enables every user on the command line, since some
+    /// may be disabled in it.
+    pub(crate) fn enable_everybody(&self, launch: &Launch) -> Result<(), String> {
         for user in 0..self.plan.users {
-            let mut enable = || {
-                let id = worker.user_id(user)??;
-                worker.set_disabled(&format!("/api/users/{id}"), user, false)
-            };
-            // The admin's token may be from before.
-            if enable() != Some(Outcome::Ok) && enable() != Some(Outcome::Ok) {
-                return Err("a user could not be enabled".to_owned());
-            }
+            let mut op = Op::begin(history::now(), u32::MAX, Kind::Enable, "restored", user);
+            launch.command_line(&["user", "enable", &username(user)])?;
+            op.t_ret = history::now();
+            op.outcome = Outcome::Ok;
+            self.history.append(op);
         }
         Ok(())
     }

@@ -52,9 +52,8 @@ pub(super) fn older_store(lab: &Lab, database: &str) -> Result<bool, String> {
             op.t_ret = now();
             op.outcome = Outcome::Ok;
             run.load.history.append(op);
-            Ok(())
+            run.load.enable_everybody(&run.launch)
         })?;
-        run.load.enable_everybody()?;
         *(if foreign { &mut by_hand } else { &mut by_command }) += 1;
     }
     run.run_for(700, 1_200);
