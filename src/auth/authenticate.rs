@@ -70,7 +70,7 @@ pub async fn authenticate(auth: &Auth, token: &str) -> Result<Arc<Principal>, Au
         .ok_or(AuthenticateError::Invalid)?;
     let valid_until = token.expires_at.min(session.idle_expires_at).min(session.expires_at);
     let principal = Arc::new(Principal { user, session_id });
-    auth.memory.remember(digest, Arc::clone(&principal), valid_until, version);
+    auth.memory.remember(digest, Arc::clone(&principal), token.usable_from..valid_until, version);
     Ok(principal)
 }
 

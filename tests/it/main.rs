@@ -14,6 +14,7 @@ mod authorization;
 mod backup;
 mod bearer;
 mod bulk;
+mod clock_jumps;
 mod command_line;
 mod crash;
 mod errors;
