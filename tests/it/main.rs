@@ -15,6 +15,7 @@ mod backup;
 mod bearer;
 mod bulk;
 mod command_line;
+mod console;
 mod crash;
 mod errors;
 mod failpoints;
