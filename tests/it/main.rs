@@ -16,6 +16,7 @@ mod bearer;
 mod bulk;
 mod clock_jumps;
 mod command_line;
+mod console;
 mod crash;
 mod errors;
 mod failpoints;
