@@ -1,5 +1,7 @@
 //! Changing a password, by its owner, and replacing one, by an operator. Every earlier session ends (ASVS 5.0 §7.4.3).
 
+use serde_json::json;
+
 use super::Auth;
 use super::failure::Failure;
 use super::pair::{NewSession, Pair};
@@ -8,6 +10,7 @@ use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
 use crate::domain::session::EndReason;
 use crate::domain::user::{SecurityVersion, User, UserId, UserStatus};
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::{sessions, users};
 
 /// Why the password stays as it is.
@@ -44,6 +47,12 @@ pub async fn change_password(
     let id = user.id;
     let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
     if auth.passwords.verify(current, stored).await.map_err(Failure::from)? == Verification::Wrong {
+        let (now, client) = (auth.now(), client.clone());
+        auth.write(move |connection| {
+            let event = Event::new(Kind::PasswordChangeFailed, now, By::User(id), &client).about(id);
+            audit_events::record(connection, &event)
+        })
+        .await?;
         return Err(ChangePasswordError::WrongPassword);
     }
     let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
@@ -57,8 +66,11 @@ pub async fn change_password(
                     return Ok(None);
                 }
                 let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
-                sessions::end_all(connection, id, &end)?;
+                let ended = sessions::end_all(connection, id, &end)?;
                 session.begin(connection)?;
+                let event = Event::new(Kind::PasswordChanged, now, By::User(id), &client).about(id);
+                let event = event.of_session(session.id()).with(json!({ "sessionsEnded": ended }));
+                audit_events::record(connection, &event)?;
                 users::find(connection, id)
             }
         })
@@ -85,7 +97,9 @@ pub async fn reset_password(auth: &Auth, id: UserId, new: &str) -> Result<User, 
             }
             let client = Client::default();
             let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: None, client: &client };
-            sessions::end_all(connection, id, &end)?;
+            let ended = sessions::end_all(connection, id, &end)?;
+            let event = Event::new(Kind::PasswordReset, now, By::Operator, &client).about(id);
+            audit_events::record(connection, &event.with(json!({ "sessionsEnded": ended })))?;
             Ok(true)
         })
         .await?;

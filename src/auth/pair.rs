@@ -11,6 +11,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::secret::Secret;
 use crate::store::QueryResult;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::{refresh_tokens as history, sessions};
 
@@ -88,6 +89,11 @@ impl NewSession {
         Ok(Self { session, nonce, client: client.clone(), max_sessions: auth.policy.max_sessions_per_user })
     }
 
+    /// The session's id.
+    pub(super) fn id(&self) -> SessionId {
+        self.session.id
+    }
+
     /// Inserts the session and its first history row; the user's least recently used sessions beyond the limit end.
     /// The caller holds the user's row.
     pub(super) fn begin(&self, connection: &mut AnyConnection) -> QueryResult<()> {
@@ -100,7 +106,12 @@ impl NewSession {
             client: &self.client,
         };
         let keep = self.max_sessions.saturating_sub(1);
-        sessions::end_least_recently_used(connection, self.session.user_id, self.session.id, keep, &end)
+        let user = self.session.user_id;
+        for ended in sessions::end_least_recently_used(connection, user, self.session.id, keep, &end)? {
+            let event = Event::new(Kind::SessionLimitReached, self.session.created_at, By::System, &self.client);
+            audit_events::record(connection, &event.about(user).of_session(ended))?;
+        }
+        Ok(())
     }
 
     /// The pair of the session that has begun.

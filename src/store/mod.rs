@@ -18,6 +18,7 @@ pub mod meta;
 mod migrations;
 pub mod pruning;
 pub mod refresh_tokens;
+pub mod rollups;
 pub mod schema;
 pub mod sessions;
 pub mod setup_links;
