@@ -18,7 +18,7 @@ use actix_web::guard::{self, Guard};
 use actix_web::web::{ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
-use api::{account, sessions, tokens, users};
+use api::{account, audit, sessions, tokens, users};
 
 /// The whole route table.
 pub fn routes(config: &mut ServiceConfig) {
@@ -57,7 +57,8 @@ pub fn routes(config: &mut ServiceConfig) {
                     resource("/sessions/{sid}")
                         .route(get().to(sessions::show_session))
                         .route(delete().to(sessions::end_session)),
-                ),
+                )
+                .service(resource("/audit-events").route(get().to(audit::list_audit_events))),
         )
         .service(resource("/problems/{code}").route(get().to(problem::show_problem)))
         .service(resource("/health/live").route(get().to(health::show_liveness)))

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 26] = [
+const TABLE: [(&str, &str, Expected); 27] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -50,6 +50,7 @@ const TABLE: [(&str, &str, Expected); 26] = [
     ("POST", "/api/sessions/revoke", admins(415)),
     ("GET", "/api/sessions/{sid}", admins(200)),
     ("DELETE", "/api/sessions/{sid}", admins(204)),
+    ("GET", "/api/audit-events", admins(200)),
     ("GET", "/problems/{code}", anyone(200)),
     ("GET", "/health/live", anyone(200)),
     ("GET", "/health/ready", anyone(200)),

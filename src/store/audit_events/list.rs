@@ -74,6 +74,9 @@ pub fn list(
 ) -> QueryResult<Vec<StoredEvent>> {
     let range = Range { direction, from, since: filter.from, until: filter.to };
     let ids = keys(connection, filter, &range, limit)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut events: Vec<StoredEvent> = audit_events::table
         .filter(audit_events::id.eq_any(ids.iter().map(|(_, id)| *id).collect::<Vec<_>>()))
         .select(StoredEvent::as_select())
