@@ -12,13 +12,28 @@ use crate::store::rollups;
 #[derive(Debug, Default)]
 pub(in crate::auth) struct Counters {
     refreshes: AtomicU64,
+    /// The same, and events that were sealed here, since the start.
+    all_refreshes: AtomicU64,
+    all_sealed: AtomicU64,
 }
 
 impl Counters {
     /// One more refresh.
     pub(in crate::auth) fn count_refresh(&self) {
         self.refreshes.fetch_add(1, Ordering::Relaxed);
+        self.all_refreshes.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// So many more events were sealed.
+    pub(super) fn count_sealed(&self, number: usize) {
+        self.all_sealed.fetch_add(u64::try_from(number).unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+/// What this instance did since its start: how many refreshes, and how many events it sealed.
+pub fn since_start(auth: &Auth) -> (u64, u64) {
+    let counters = &auth.counters;
+    (counters.all_refreshes.load(Ordering::Relaxed), counters.all_sealed.load(Ordering::Relaxed))
 }
 
 /// How often something happened in an hour.

@@ -1,6 +1,7 @@
 //! The audit trail on its way to elsewhere: a batch at a time, the oldest first, as NDJSON or CSV.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -33,9 +34,8 @@ pub struct Export {
 impl Export {
     /// An export of the events that the query means.
     pub fn begin(auth: &Auth, query: EventQuery) -> Self {
-        // Events of this very moment are still being written.
-        let now: Timestamp = auth.now();
-        let to = query.to.map_or(now, |to| to.min(now));
+        let end: Timestamp = auth.now().after(Duration::from_micros(1));
+        let to = query.to.map_or(end, |to| to.min(end));
         Self { query: EventQuery { to: Some(to), ..query }, behind: None, is_done: false }
     }
 

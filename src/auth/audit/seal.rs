@@ -52,7 +52,11 @@ impl Sealer {
                     Ok(None)
                 }
             });
-            match batch.await {
+            let batch = batch.await;
+            if let Ok(Some(Batch::Sealed(number))) = &batch {
+                auth.counters.count_sealed(*number);
+            }
+            match batch {
                 Ok(Some(Batch::Sealed(number))) if number < BATCH => return Ok(Some(sealed + number)),
                 Ok(Some(Batch::Sealed(number))) => sealed += number,
                 // Somebody else took the lease, the place in the chain or the row of an hour at the same time.

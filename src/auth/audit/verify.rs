@@ -72,9 +72,23 @@ pub enum Fault {
 /// Checks the whole trail, in reads that hold nobody up. `noted` is a head that somebody kept elsewhere; `progress` is
 /// told how many events have been checked.
 pub async fn verify(auth: &Auth, noted: Option<[u8; 32]>, mut progress: impl FnMut(u64)) -> Result<Report, Failure> {
+    loop {
+        let report = walk(auth, noted, &mut progress).await?;
+        // Old days that were deleted meanwhile are no fault: then it begins again, from where the trail is now kept.
+        if report.fault.is_none() || first_number(&auth.read(audit_events::days).await?) == report.first {
+            return Ok(report);
+        }
+    }
+}
+
+fn first_number(days: &[Day]) -> i64 {
+    days.first().map_or(1, |day| day.first_number)
+}
+
+async fn walk(auth: &Auth, noted: Option<[u8; 32]>, progress: &mut impl FnMut(u64)) -> Result<Report, Failure> {
     let outline = auth.read(outline).await?;
     let unsealed = auth.read(audit_events::count_unsealed).await?;
-    let first = outline.days.first().map_or(1, |day| day.first_number);
+    let first = first_number(&outline.days);
     let mut walk = Walk {
         days: outline.days.iter().map(|day| (day.first_number, *day)).collect(),
         at: Head { number: first - 1, digest: outline.days.first().map_or([0; 32], |day| day.head_before), day: 0 },

@@ -20,6 +20,8 @@ use crate::store::schema::audit_events;
 
 /// A part of a filter that has more events than this is one to filter by, not to go by.
 const MANY: i64 = 10_000;
+/// A part that has no more than this is gone by without a look at the others.
+const FEW: i64 = 1_000;
 
 /// Which events are meant; every part that is given must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -227,6 +229,15 @@ impl Part {
                 }
                 query.order(audit_events::ip).load::<i64>(connection)?.len()
             }
+            Self::Kinds(kinds) => {
+                let mut found = 0;
+                for kind in kinds {
+                    if found < usize::try_from(MANY).unwrap_or(usize::MAX) {
+                        found += Self::Kinds(vec![*kind]).keys(connection, &range, &[], MANY)?.len();
+                    }
+                }
+                found
+            }
             _ => self.keys(connection, &range, &[], MANY)?.len(),
         };
         Ok(i64::try_from(found).unwrap_or(i64::MAX))
@@ -250,12 +261,15 @@ fn keys(connection: &mut AnyConnection, filter: &EventFilter, range: &Range, lim
     }
 }
 
-/// The part with the fewest events. Where all have many, the first whose events are in order; a network that has many
+/// The first part with few events, or the one with the fewest. Where all have many, the first whose events are in order; a network that has many
 /// is met soon enough on the way through time.
 fn choose(connection: &mut AnyConnection, parts: &[Part], range: &Range) -> QueryResult<Option<usize>> {
     let mut fewest: Option<(i64, usize)> = None;
     for (index, part) in parts.iter().enumerate() {
         let estimate = part.estimate(connection, range)?;
+        if estimate <= FEW {
+            return Ok(Some(index));
+        }
         if estimate < MANY && fewest.is_none_or(|(least, _)| estimate < least) {
             fewest = Some((estimate, index));
         }

@@ -1,6 +1,8 @@
 //! The chain that events are sealed in, as it is stored: its end, where its days begin, and what has no seal yet.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::StoredEvent;
 use crate::domain::audit::Kind;
@@ -149,7 +151,8 @@ pub fn end_of_seals(connection: &mut AnyConnection) -> QueryResult<Option<i64>> 
 /// What the newest event says that tells of a deletion of old days.
 pub fn kept_from(connection: &mut AnyConnection) -> QueryResult<Option<String>> {
     audit_events::table
-        .filter(audit_events::kind.eq(Kind::AuditPruned.as_str()))
+        // As a literal, so that the planner knows how few there are.
+        .filter(sql::<Bool>(&format!("kind = '{}'", Kind::AuditPruned.as_str())))
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
         .select(audit_events::detail)
         .first(connection)

@@ -192,6 +192,32 @@ async fn a_head_that_was_noted_shows_a_chain_that_was_cut_off_and_written_anew()
 }
 
 #[tokio::test]
+async fn events_from_before_there_was_a_chain_stay_and_are_sealed_with_the_others() {
+    let app = TestApp::start().await;
+    let undo = if app.database.is_postgres() {
+        include_str!("../../../migrations/postgres/2026-11-24-000200_audit/down.sql")
+    } else {
+        include_str!("../../../migrations/sqlite/2026-11-24-000200_audit/down.sql")
+    };
+    let before = "DELETE FROM audit_events; DELETE FROM __diesel_schema_migrations WHERE version = '20261124000200'; \
+                  INSERT INTO audit_events (occurred_at, kind, severity, subject_user_id, detail) \
+                  VALUES (1700000000000000, 'session.reuse_detected', 'critical', 3, '{\"presented\":1}')";
+    execute(&app.database, &format!("{undo}; {before}")).await;
+    let app = app.restart(&[]).await;
+    app.user("saif").await;
+    seal(&app).await;
+    let report = check(&app).await;
+    assert_eq!((report.fault, report.checked), (None, 3));
+    let events = all(&app).await;
+    let oldest = &events[0];
+    assert_eq!(
+        (oldest.kind.as_str(), oldest.subject_user_id, oldest.seal_number),
+        ("session.reuse_detected", Some(3), Some(1))
+    );
+    assert_eq!((oldest.actor_kind.as_str(), oldest.result.as_str()), ("anonymous", "denied"));
+}
+
+#[tokio::test]
 async fn whole_days_are_deleted_and_the_rest_can_still_be_checked() {
     let app = TestApp::with(&[("AUDIT_DAYS", "3")]).await;
     app.user("saif").await;
