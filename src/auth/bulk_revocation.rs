@@ -50,6 +50,21 @@ pub async fn revoke_sessions(
     })
 }
 
+/// Ends the live sessions that the filter matches, those that a list of them shows, without counting them first; says
+/// how many.
+pub async fn end_matching(auth: &Auth, actor: Actor<'_>, filter: BulkFilter, client: &Client) -> Result<u64, Failure> {
+    let now = auth.now();
+    // What seems to have expired here alone is ended, too, and so is what another instance's clock has begun.
+    let (live_at, begun_by) = (now.before(CLOCK_TOLERANCE), now.after(CLOCK_TOLERANCE));
+    let filter = BulkFilter { begun_by: Some(begun_by), live_at: Some(live_at), ..filter };
+    end_all_matching(auth, &filter, EndReason::EndedByAdmin, actor.user_id(), client).await
+}
+
+/// Until when APIs that verify access tokens without asking may accept one of a session that is ended now.
+pub fn effective_by(auth: &Auth) -> Timestamp {
+    auth.now().after(auth.access_tokens.life())
+}
+
 /// Ends the sessions that the filter matches, a batch at a time; says how many.
 pub(super) async fn end_all_matching(
     auth: &Auth,

@@ -49,6 +49,21 @@ pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &
     end(auth, id, None, EndReason::EndedByAdmin, actor.user_id(), client).await
 }
 
+/// Ends these sessions, whoever's they are; says how many had not ended before.
+pub async fn end_these_sessions(
+    auth: &Auth,
+    actor: Actor<'_>,
+    ids: Vec<SessionId>,
+    client: &Client,
+) -> Result<usize, Failure> {
+    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    auth.write_end(move |connection| {
+        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by, client: &client };
+        sessions::end_these(connection, &ids, &end)
+    })
+    .await
+}
+
 /// Ends all sessions of a user, and says how many there were.
 pub async fn end_sessions_of_user(
     auth: &Auth,

@@ -75,6 +75,20 @@ fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> Que
     Ok(user.is_some())
 }
 
+/// Ends those of these sessions that have not ended; says how many.
+pub fn end_these(connection: &mut AnyConnection, ids: &[SessionId], end: &End<'_>) -> QueryResult<usize> {
+    let ids: Vec<_> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
+    let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::ended_at.is_null());
+    let users: Vec<i64> =
+        diesel::update(open).set(end.changes()).returning(sessions::user_id).get_results(connection)?;
+    match users.first() {
+        None => {}
+        Some(one) if users.iter().all(|user| user == one) => changes::note(connection, UserId::new(*one), end.at)?,
+        Some(_) => changes::note(connection, None, end.at)?,
+    }
+    Ok(users.len())
+}
+
 /// Ends every session of a user; says how many had not ended before.
 pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> QueryResult<usize> {
     let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(sessions::ended_at.is_null());
