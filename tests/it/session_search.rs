@@ -13,7 +13,7 @@ use relatch::auth::session_search::{
 use relatch::auth::sessions::find_session;
 use relatch::domain::client::Client;
 use relatch::domain::role::Role;
-use relatch::domain::session::{Generation, SessionId};
+use relatch::domain::session::{Generation, SessionId, SessionKind};
 use relatch::domain::timestamp::Timestamp;
 use relatch::domain::user::UserId;
 use relatch::store::sessions::{self, Direction, Search};
@@ -52,7 +52,7 @@ async fn what_a_search_finds_is_what_ending_all_that_match_ends() {
     }
     app.advance(MINUTE);
     let network = |text: &str| Some(text.parse().unwrap());
-    for kind in 0..12 {
+    for kind in 0..14 {
         let began = app.now();
         let one = sign_in_from(&app, "one", "198.51.100.7", "Alpha/1.0 (x)").await;
         app.advance(MINUTE);
@@ -74,6 +74,8 @@ async fn what_a_search_finds_is_what_ending_all_that_match_ends() {
             7 => (BulkFilter { created_before: at(1), ..all }, [true, false, false]),
             8 => (BulkFilter { created_since: at(1), ..all }, [false, true, true]),
             9 => (BulkFilter { role: Some(Role::Admin), ..all }, [false, false, false]),
+            11 => (BulkFilter { kind: Some(SessionKind::Console), ..all }, [false, false, false]),
+            12 => (BulkFilter { kind: Some(SessionKind::Api), ..all }, [true, true, true]),
             10 => (BulkFilter { role: Some(Role::User), created_before: at(2), ..all }, [true, true, false]),
             _ => (
                 BulkFilter { user_id: UserId::new(three.id), created_since: at(2), created_before: at(3), ..all },

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use crate::domain::role::Role;
+use crate::domain::session::SessionKind;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::connection::AnyConnection;
@@ -15,6 +16,8 @@ pub struct BulkFilter {
     pub user_id: Option<UserId>,
     /// Only those of users with this role.
     pub role: Option<Role>,
+    /// Only those of this kind.
+    pub kind: Option<SessionKind>,
     /// Only those that were last used from this network.
     pub network: Option<ipnet::IpNet>,
     /// Only those whose agent has this in it, letter by letter.
@@ -52,6 +55,9 @@ macro_rules! conditions {
         let mut all: Vec<Condition<$source>> = Vec::new();
         if let Some(user) = filter.user_id {
             all.push(Box::new(sessions::user_id.eq(user.get())));
+        }
+        if let Some(kind) = filter.kind {
+            all.push(Box::new(sessions::kind.eq(kind.as_str())));
         }
         if let Some(network) = filter.network {
             let range = (address::to_bytes(network.network()), address::to_bytes(network.broadcast()));
