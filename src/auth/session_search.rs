@@ -2,6 +2,8 @@
 //!
 //! The list says how far it has looked, and gives a cursor to look further.
 
+use std::time::Duration;
+
 use super::Auth;
 use super::bulk_revocation::BulkFilter;
 use super::cursor::{self, BadCursor};
@@ -109,6 +111,11 @@ pub async fn search_sessions(auth: &Auth, asked: SessionSearch) -> Result<Search
 pub async fn count_sessions(auth: &Auth, filter: BulkFilter, state: StateFilter) -> Result<Tally, Failure> {
     let search = Search { filter, state, now: auth.now() };
     auth.read(move |connection| sessions::tally(connection, &search, i64::from(COUNT_OF))).await
+}
+
+/// How long history is kept.
+pub fn history_life(auth: &Auth) -> Duration {
+    auth.policy.history_life
 }
 
 fn decode(auth: &Auth, cursor: &str) -> Result<SessionId, BadCursor> {

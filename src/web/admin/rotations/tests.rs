@@ -1,0 +1,1 @@
+//! Pictures of sessions, as scenes and in words.
