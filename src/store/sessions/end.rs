@@ -48,16 +48,17 @@ pub fn end(connection: &mut AnyConnection, id: SessionId, end: &End<'_>) -> Quer
     let open = sessions::table.find(id.as_bytes().as_slice()).filter(sessions::ended_at.is_null());
     let user =
         diesel::update(open).set(end.changes()).returning(sessions::user_id).get_result(connection).optional()?;
-    note(connection, user, end)
+    Ok(note(connection, user, end)?.is_some())
 }
 
-/// Ends the session of a genuine token, for which the token's nonce must be the session's.
+/// Ends the session of a genuine token, for which the token's nonce must be the session's; gives whose it was when this
+/// ended it.
 pub fn end_with_nonce(
     connection: &mut AnyConnection,
     id: SessionId,
     nonce_digest: &[u8; 32],
     end: &End<'_>,
-) -> QueryResult<bool> {
+) -> QueryResult<Option<UserId>> {
     let open = sessions::table
         .find(id.as_bytes().as_slice())
         .filter(sessions::nonce_digest.eq(nonce_digest.as_slice()))
@@ -67,26 +68,37 @@ pub fn end_with_nonce(
     note(connection, user, end)
 }
 
-/// Tells all instances that a session of this user was ended, if one was; says which.
-fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> QueryResult<bool> {
-    if let Some(user) = user {
-        changes::note(connection, UserId::new(user), end.at)?;
+/// Tells all instances that a session of this user was ended, if one was; gives whose.
+fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> QueryResult<Option<UserId>> {
+    let user = user.and_then(UserId::new);
+    if user.is_some() {
+        changes::note(connection, user, end.at)?;
     }
-    Ok(user.is_some())
+    Ok(user)
 }
 
-/// Ends those of these sessions that have not ended; says how many.
-pub fn end_these(connection: &mut AnyConnection, ids: &[SessionId], end: &End<'_>) -> QueryResult<usize> {
+/// Ends those of these sessions that have not ended; gives them, and whose they were.
+pub fn end_these(
+    connection: &mut AnyConnection,
+    ids: &[SessionId],
+    end: &End<'_>,
+) -> QueryResult<Vec<(SessionId, Option<UserId>)>> {
     let ids: Vec<_> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
     let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::ended_at.is_null());
-    let users: Vec<i64> =
-        diesel::update(open).set(end.changes()).returning(sessions::user_id).get_results(connection)?;
-    match users.first() {
+    let ended: Vec<(Vec<u8>, i64)> = diesel::update(open)
+        .set(end.changes())
+        .returning((sessions::id, sessions::user_id))
+        .get_results(connection)?;
+    let ended: Vec<_> = ended
+        .into_iter()
+        .filter_map(|(id, user)| Some((SessionId::from_bytes(id.try_into().ok()?), UserId::new(user))))
+        .collect();
+    match ended.first() {
         None => {}
-        Some(one) if users.iter().all(|user| user == one) => changes::note(connection, UserId::new(*one), end.at)?,
+        Some((_, one)) if ended.iter().all(|(_, user)| user == one) => changes::note(connection, *one, end.at)?,
         Some(_) => changes::note(connection, None, end.at)?,
     }
-    Ok(users.len())
+    Ok(ended)
 }
 
 /// Ends every session of a user; says how many had not ended before.
@@ -110,14 +122,14 @@ pub fn end_others(connection: &mut AnyConnection, user: UserId, kept: SessionId,
     Ok(ended)
 }
 
-/// Ends the least recently used of a user's live sessions until at most `keep` are left besides `newest`.
+/// Ends the least recently used of a user's live sessions until at most `keep` are left besides `newest`; says which.
 pub fn end_least_recently_used(
     connection: &mut AnyConnection,
     user: UserId,
     newest: SessionId,
     keep: u32,
     end: &End<'_>,
-) -> QueryResult<()> {
+) -> QueryResult<Vec<SessionId>> {
     let surplus: Vec<Vec<u8>> = sessions::table
         .filter(sessions::user_id.eq(user.get()))
         .filter(sessions::id.ne(newest.as_bytes().as_slice()))
@@ -130,9 +142,11 @@ pub fn end_least_recently_used(
         .select(sessions::id)
         .load(connection)?;
     if surplus.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let open = sessions::table.filter(sessions::id.eq_any(surplus)).filter(sessions::ended_at.is_null());
-    diesel::update(open).set(end.changes()).execute(connection)?;
-    changes::note(connection, Some(user), end.at)
+    let ended: Vec<Vec<u8>> =
+        diesel::update(open).set(end.changes()).returning(sessions::id).get_results(connection)?;
+    changes::note(connection, Some(user), end.at)?;
+    Ok(ended.into_iter().filter_map(|id| id.try_into().ok()).map(SessionId::from_bytes).collect())
 }

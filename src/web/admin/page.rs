@@ -124,6 +124,11 @@ impl Layout {
         Tab::NAVIGATION
     }
 
+    /// Whether a part has pages that can be linked to.
+    pub fn leads_to(&self, tab: &Tab) -> bool {
+        Tab::NAVIGATION.contains(tab)
+    }
+
     /// Whether this is the part that the page belongs to.
     pub fn is_current(&self, tab: &Tab) -> bool {
         self.tab == Some(*tab)
