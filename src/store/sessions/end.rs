@@ -85,10 +85,8 @@ pub fn end_these(
 ) -> QueryResult<Vec<(SessionId, Option<UserId>)>> {
     let ids: Vec<_> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
     let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::ended_at.is_null());
-    let ended: Vec<(Vec<u8>, i64)> = diesel::update(open)
-        .set(end.changes())
-        .returning((sessions::id, sessions::user_id))
-        .get_results(connection)?;
+    let ended: Vec<(Vec<u8>, i64)> =
+        diesel::update(open).set(end.changes()).returning((sessions::id, sessions::user_id)).get_results(connection)?;
     let ended: Vec<_> = ended
         .into_iter()
         .filter_map(|(id, user)| Some((SessionId::from_bytes(id.try_into().ok()?), UserId::new(user))))

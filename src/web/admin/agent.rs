@@ -45,9 +45,8 @@ const KEPT: usize = 24;
 /// A few words for an agent, such as `Firefox on Linux`. Of one that is not known, its first word.
 pub fn short(agent: Option<&str>) -> String {
     let Some(agent) = agent.map(str::trim).filter(|agent| !agent.is_empty()) else { return "unknown".to_owned() };
-    let named = |list: &[(&str, &'static str)]| {
-        list.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name)
-    };
+    let named =
+        |list: &[(&str, &'static str)]| list.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
     match (named(&PROGRAMS), named(&SYSTEMS)) {
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(program), None) => program.to_owned(),
@@ -71,11 +70,23 @@ mod tests {
         let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
         for (agent, expected) in [
             ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
-            (&format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit} Chrome/141.0 Safari/537.36"), "Chrome on Windows"),
-            (&format!("Mozilla/5.0 (Windows NT 10.0) {webkit} Chrome/141.0 Safari/537.36 Edg/141.0"), "Edge on Windows"),
-            (&format!("Mozilla/5.0 (Linux; Android 16) {webkit} Chrome/141.0 Mobile Safari/537.36"), "Chrome on Android"),
+            (
+                &format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) {webkit} Chrome/141.0 Safari/537.36"),
+                "Chrome on Windows",
+            ),
+            (
+                &format!("Mozilla/5.0 (Windows NT 10.0) {webkit} Chrome/141.0 Safari/537.36 Edg/141.0"),
+                "Edge on Windows",
+            ),
+            (
+                &format!("Mozilla/5.0 (Linux; Android 16) {webkit} Chrome/141.0 Mobile Safari/537.36"),
+                "Chrome on Android",
+            ),
             ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/26.0 Safari/605.1.15", "Safari on macOS"),
-            ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) CriOS/141.0 Mobile Safari/604.1", "Chrome on iPhone"),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) CriOS/141.0 Mobile Safari/604.1",
+                "Chrome on iPhone",
+            ),
             ("Mozilla/5.0 (Linux; U; Something)", "a browser on Linux"),
             ("curl/8.14.1", "curl"),
             ("MyApp/2.0 (build 7)", "MyApp"),

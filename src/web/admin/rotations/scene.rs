@@ -23,7 +23,7 @@ pub struct Canvas {
 }
 
 /// For a desk.
-pub const WIDE: Canvas = Canvas { name: "wide", columns: 10, step: 76, margin: 42 };
+pub const WIDE: Canvas = Canvas { name: "wide", columns: 10, step: 84, margin: 44 };
 /// For a phone of 320 pixels.
 pub const NARROW: Canvas = Canvas { name: "narrow", columns: 5, step: 59, margin: 30 };
 

@@ -53,7 +53,9 @@ pub fn summary(facts: &Facts<'_>, zone: &Zone) -> String {
             let from = from(session.rotated_ip);
             let last = ago(facts.now, session.rotated_at);
             match (session.kind, session.generation.get() - 1) {
-                (SessionKind::Console, _) => format!("Live: somebody is signed in to the console, last seen {last}{from}."),
+                (SessionKind::Console, _) => {
+                    format!("Live: somebody is signed in to the console, last seen {last}{from}.")
+                }
                 (SessionKind::Api, 0) => format!("Live: signed in {last}{from}, and not refreshed yet."),
                 (SessionKind::Api, 1) => format!("Live: refreshed once, {last}{from}."),
                 (SessionKind::Api, many) => format!("Live: refreshed {many} times, last {last}{from}."),
@@ -118,9 +120,12 @@ fn why(facts: &Facts<'_>, reason: EndReason) -> String {
         ),
         EndReason::StoreRestored => "the store was restored from a backup.".to_owned(),
         EndReason::TooManySessions => {
-            "the user had more live sessions than MAX_SESSIONS_PER_USER, and this was the least recently used.".to_owned()
+            "the user had more live sessions than MAX_SESSIONS_PER_USER, and this was the least recently used."
+                .to_owned()
         }
-        EndReason::GenerationsUsedUp => "it had no refresh token left: it was refreshed 2,147,483,647 times.".to_owned(),
+        EndReason::GenerationsUsedUp => {
+            "it had no refresh token left: it was refreshed 2,147,483,647 times.".to_owned()
+        }
     }
 }
 
@@ -145,7 +150,8 @@ pub fn entries(facts: &Facts<'_>, zone: &Zone) -> Vec<Entry> {
         });
         before = Some(issued);
         if let Some(repeats) = issued.repeats {
-            let times = if repeats.count == 1 { "once more".to_owned() } else { format!("{} times more", repeats.count) };
+            let times =
+                if repeats.count == 1 { "once more".to_owned() } else { format!("{} times more", repeats.count) };
             entries.push(Entry {
                 anchor: format!("r{generation}"),
                 when: Some(zone.moment(repeats.last_at)),
@@ -206,9 +212,8 @@ fn made(issued: &Issued, before: Option<&Issued>) -> String {
     } else {
         format!("Generation {}", issued.generation.get())
     };
-    let is_same = before.is_some_and(|before| {
-        before.created_ip == issued.created_ip && before.user_agent == issued.user_agent
-    });
+    let is_same =
+        before.is_some_and(|before| before.created_ip == issued.created_ip && before.user_agent == issued.user_agent);
     if is_same {
         return format!("{what}.");
     }

@@ -5,9 +5,12 @@ use actix_web::web::Data;
 use askama::Template;
 
 use super::query::{Asked, SIZES};
-use super::{Badge, end_of, grouped, kind_words};
-use crate::auth::session_search::{From, LOOK_AT, Listed, Order, SearchPage, SessionSearch, StateFilter, search_sessions};
+use super::{Badge, end_of, grouped};
+use crate::auth::session_search::{
+    From, LOOK_AT, Listed, Order, SearchPage, SessionSearch, StateFilter, search_sessions,
+};
 use crate::auth::users::ListError;
+use crate::domain::session::SessionKind;
 use crate::domain::timestamp::Timestamp;
 use crate::web::admin::agent;
 use crate::web::admin::form::FormErrors;
@@ -19,7 +22,7 @@ use crate::web::query::Query;
 use crate::web::state::State;
 
 #[derive(Template)]
-#[template(path = "admin/sessions/list.html")]
+#[template(path = "admin/sessions.html")]
 struct ListPage {
     layout: Layout,
     asked: Asked,
@@ -47,7 +50,7 @@ struct Row {
     is_live: bool,
     is_own: bool,
     end: Option<(Moment, String)>,
-    kind: &'static str,
+    is_console: bool,
     created: Moment,
     used: Moment,
     address: String,
@@ -107,13 +110,17 @@ fn list_page(
             console.moment(time).local
         )
     });
-    let rows: Vec<Row> = found.into_iter().flat_map(|found| found.items).map(|row| row_of(&row, console, now)).collect();
+    let rows: Vec<Row> =
+        found.into_iter().flat_map(|found| found.items).map(|row| row_of(&row, console, now)).collect();
     let may_be_live = matches!(search.state, StateFilter::Live | StateFilter::Any);
     ListPage {
         layout: console.layout("Sessions", Tab::Sessions),
-        can_revoke_matching: errors.is_empty() && may_be_live && search.filter != Default::default() && !rows.is_empty(),
+        can_revoke_matching: errors.is_empty()
+            && may_be_live
+            && search.filter != Default::default()
+            && !rows.is_empty(),
         is_filtered: !asked.pairs().is_empty(),
-        has_more: asked.pairs().iter().any(|(name, _)| !["user", "ip", "state"].contains(name)),
+        has_more: asked.pairs().iter().any(|(name, _)| !["user", "ip", "state", "size"].contains(name)),
         zone: console.zone().name().to_owned(),
         count: match rows.len() {
             0 => String::new(),
@@ -141,7 +148,7 @@ fn row_of(row: &Listed, console: &Console, now: Timestamp) -> Row {
         is_live: session.is_live(now),
         is_own: session.id == console.principal().session_id,
         end: end_of(session, row.ended_by.as_deref(), console, now),
-        kind: kind_words(session.kind),
+        is_console: session.kind == SessionKind::Console,
         created: console.moment(session.created_at),
         used: console.moment(session.rotated_at),
         address: session.rotated_ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()),

@@ -1,7 +1,7 @@
 //! `/admin/sessions`: the list of sessions, the page of each with the picture of its rotations, and how they are revoked.
 
-mod query;
 pub mod list;
+mod query;
 pub mod revoke;
 pub mod revoke_all;
 pub mod show;

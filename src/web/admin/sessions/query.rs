@@ -17,7 +17,7 @@ use crate::web::problem::Problem;
 use crate::web::state::State;
 
 /// How many sessions a page can have.
-pub(super) const SIZES: [u32; 3] = [25, 50, 100];
+pub(super) const SIZES: [u32; 3] = [10, 25, 50];
 const SIZE: u32 = 25;
 /// How long a text in a filter may be.
 const TEXT_MAX: usize = 256;

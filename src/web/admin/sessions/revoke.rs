@@ -22,7 +22,7 @@ use crate::web::state::State;
 /// The field that a confirmation page adds to a form.
 const CONFIRMED: (&str, &str) = ("confirmed", "yes");
 /// How many sessions can be ticked: as many as a page has.
-const TICKED_MAX: usize = 100;
+const TICKED_MAX: usize = 50;
 
 /// `POST /admin/sessions/{sid}/revoke`
 pub async fn revoke_session(
@@ -54,7 +54,7 @@ pub async fn revoke_sessions(
     let back = asked.url(None);
     let ids: Vec<SessionId> = fields.values("id").map(id_of).collect::<Result<_, _>>()?;
     if ids.is_empty() || ids.len() > TICKED_MAX {
-        let text = if ids.is_empty() { "Tick the sessions to revoke." } else { "Tick at most 100 sessions." };
+        let text = if ids.is_empty() { "Tick the sessions to revoke." } else { "Tick at most 50 sessions." };
         console.say(crate::web::admin::flash::Flash::refused(text))?;
         return Ok(page::see_other(&back));
     }
@@ -89,9 +89,13 @@ pub async fn revoke_matching_sessions(
         let tally = count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await?;
         let count = number_of(tally);
         let mut affected = vec![format!("{count} match the filter now. All that match when you confirm end at once.")];
-        affected.extend(asked.pairs().iter().filter(|(name, _)| !["size", "order", "state"].contains(name)).map(
-            |(name, value)| format!("Only where {} {value}.", label(name)),
-        ));
+        affected.extend(
+            asked
+                .pairs()
+                .iter()
+                .filter(|(name, _)| !["size", "order", "state"].contains(name))
+                .map(|(name, value)| format!("Only where {} {value}.", label(name))),
+        );
         affected.push("If your own session matches, you are signed out.".to_owned());
         let title = format!("Revoke {}?", count_in_title(tally));
         return ask(&console, &state, &title, affected, "/admin/sessions/revoke-matching", asked.fields(), back);

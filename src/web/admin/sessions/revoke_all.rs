@@ -20,7 +20,7 @@ use crate::web::state::State;
 const PHRASE: &str = "REVOKE ALL";
 
 #[derive(Template)]
-#[template(path = "admin/sessions/revoke_all.html")]
+#[template(path = "admin/revoke_all.html")]
 struct RevokeAllPage {
     layout: Layout,
     affected: Vec<String>,
@@ -38,7 +38,9 @@ pub async fn revoke_all_sessions(
 ) -> Result<HttpResponse, Problem> {
     let errors = match fields.text("phrase").trim() {
         PHRASE => FormErrors::default(),
-        _ if !fields.is_ticked("phrase") => return page::show(&page_of(&state, &console, FormErrors::default()).await?),
+        _ if !fields.is_ticked("phrase") => {
+            return page::show(&page_of(&state, &console, FormErrors::default()).await?);
+        }
         _ => FormErrors::one("phrase", format!("Type {PHRASE}, in capital letters.")),
     };
     if !errors.is_empty() {
@@ -55,7 +57,10 @@ async fn page_of(state: &State, console: &Console, errors: FormErrors) -> Result
     Ok(RevokeAllPage {
         layout: console.layout("Revoke everybody's sessions?", Tab::Sessions),
         affected: vec![
-            format!("{} end at once: every user's, every admin's, of applications and of the console.", number_of(tally)),
+            format!(
+                "{} end at once: every user's, every admin's, of applications and of the console.",
+                number_of(tally)
+            ),
             "Your own session, too: you are signed out and must sign in again.".to_owned(),
             "This cannot be undone. Every user has to sign in again.".to_owned(),
         ],

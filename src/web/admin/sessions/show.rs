@@ -18,11 +18,15 @@ use crate::web::problem::{Code, Problem};
 use crate::web::state::State;
 
 #[derive(Template)]
-#[template(path = "admin/sessions/show.html")]
+#[template(path = "admin/session.html")]
 struct SessionPage {
     layout: Layout,
     id: String,
     user_id: String,
+    /// Where all sessions of the user are.
+    of_user: String,
+    /// Where the audit trail has this session.
+    audit: String,
     username: String,
     badge: Badge,
     is_live: bool,
@@ -77,6 +81,8 @@ fn session_page(state: &State, console: &Console, detail: &SessionDetail) -> Ses
         layout: console.layout(format!("Session of {}", detail.user.username.as_str()), Tab::Sessions),
         id: session.id.to_string(),
         user_id: session.user_id.to_string(),
+        of_user: format!("/admin/sessions?user={}&state=any", session.user_id),
+        audit: format!("/admin/audit?session={}", session.id),
         username: detail.user.username.as_str().to_owned(),
         badge: Badge::of(session, now),
         is_live: session.is_live(now),
