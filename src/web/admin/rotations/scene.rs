@@ -27,9 +27,16 @@ pub const WIDE: Canvas = Canvas { name: "wide", columns: 10, step: 84, margin: 4
 /// For a phone of 320 pixels.
 pub const NARROW: Canvas = Canvas { name: "narrow", columns: 5, step: 59, margin: 30 };
 
-const HEIGHT: usize = 148;
-/// The line's distance from the top.
-const LINE: usize = 84;
+/// The line's distance from the top: what stands above it needs its room.
+const LINE: usize = 18;
+const LINE_BELOW_ARCS: usize = 60;
+const LINE_BELOW_CROSS: usize = 84;
+/// The room for words below the line.
+const BELOW: usize = 72;
+/// How far from the cross its words are.
+const BESIDE: usize = 14;
+/// How wide a letter is on average.
+const LETTER: usize = 6;
 /// How many generations that were given out again are kept in sight.
 const REPEATS_SHOWN: usize = 3;
 
@@ -160,11 +167,12 @@ pub fn lay_out(facts: &Facts<'_>, zone: &Zone, canvas: Canvas) -> Scene {
         at.insert(generation, nodes.len());
         let is_live = end.is_none() && generation == facts.session.generation.get();
         let time = known.get(&generation).map(|known| known.at);
-        let words = words_of(generation, time, is_live, facts.now, zone, &mut day);
-        let title = match time {
-            Some(time) => format!("Generation {generation}, made at {}", zone.moment(time).local),
-            None => format!("Generation {generation}"),
-        };
+        let words = words_of(generation, time, is_live, zone, &mut day);
+        let made = time.map_or_else(String::new, |time| {
+            let used = if is_live { format!(", last used {}", ago(facts.now, time)) } else { String::new() };
+            format!(", made at {}{used}", zone.moment(time).local)
+        });
+        let title = format!("Generation {generation}{made}");
         nodes.push(Node::Generation { x: place(nodes.len()), generation, is_live, words, title });
     }
 
@@ -174,27 +182,34 @@ pub fn lay_out(facts: &Facts<'_>, zone: &Zone, canvas: Canvas) -> Scene {
         to: place(column),
         is_past: end.is_some() && column == nodes.len(),
     });
-    let width = 2 * canvas.margin + columns.saturating_sub(1) * canvas.step;
-    let arcs = at.iter().filter_map(|(generation, column)| {
-        let repeats = known.get(generation)?.repeats;
-        let from = place(column.checked_sub(1)?);
-        (repeats > 0).then(|| arc(*generation, repeats, from, place(*column)))
-    });
+    let arcs: Vec<Arc> = at
+        .iter()
+        .filter_map(|(generation, column)| {
+            let repeats = known.get(generation)?.repeats;
+            let from = place(column.checked_sub(1)?);
+            (repeats > 0).then(|| arc(*generation, repeats, from, place(*column)))
+        })
+        .collect();
     let cross = facts.presented.map(|presented| {
         let column = at.get(&presented.get()).copied();
         let folded = || {
             let behind = at.iter().find(|(generation, _)| **generation > presented.get());
             behind.map_or(0, |(_, column)| column.saturating_sub(1))
         };
-        cross(facts, zone, place(column.unwrap_or_else(folded)), width)
+        cross(facts, zone, place(column.unwrap_or_else(folded)), canvas)
     });
-    let mut scene = Scene {
+    let line = match (&cross, arcs.is_empty()) {
+        (Some(_), _) => LINE_BELOW_CROSS,
+        (None, false) => LINE_BELOW_ARCS,
+        (None, true) => LINE,
+    };
+    Scene {
         name: canvas.name,
-        width,
-        height: HEIGHT,
-        line: LINE,
+        width: canvas.width(columns).max(cross.as_ref().map_or(0, Cross::reach)),
+        height: line + BELOW,
+        line,
         links: links.collect(),
-        arcs: arcs.collect(),
+        arcs,
         cross,
         end: end.map(|(time, is_expiry)| End {
             x: place(nodes.len()),
@@ -202,18 +217,25 @@ pub fn lay_out(facts: &Facts<'_>, zone: &Zone, canvas: Canvas) -> Scene {
             words: end_words(facts, time, zone, &mut day),
         }),
         nodes,
-    };
-    scene.widen();
-    scene
+    }
 }
 
-impl Scene {
-    /// A short session has a short line; the words of a cross still need their room.
-    fn widen(&mut self) {
-        if let Some(cross) = &self.cross {
-            let longest = cross.words.iter().map(|words| words.chars().count()).max().unwrap_or_default();
-            self.width = self.width.max(longest * 7 + 20);
-        }
+impl Canvas {
+    /// How wide a line of so many columns is.
+    const fn width(self, columns: usize) -> usize {
+        2 * self.margin + columns.saturating_sub(1) * self.step
+    }
+}
+
+impl Cross {
+    /// How much room its words take.
+    fn length(&self) -> usize {
+        self.words.iter().map(|words| words.chars().count()).max().unwrap_or_default() * LETTER
+    }
+
+    /// How far to the right its words reach. A short session has a short line, and they still need their room.
+    fn reach(&self) -> usize {
+        if self.anchor == "start" { self.words_x + self.length() } else { 0 }
     }
 }
 
@@ -271,21 +293,12 @@ fn columns(chosen: &BTreeSet<u32>) -> usize {
     columns
 }
 
-fn words_of(
-    generation: u32,
-    time: Option<Timestamp>,
-    is_live: bool,
-    now: Timestamp,
-    zone: &Zone,
-    day: &mut String,
-) -> Vec<String> {
-    let mut words = vec![if is_live { format!("g{generation} live") } else { format!("g{generation}") }];
+fn words_of(generation: u32, time: Option<Timestamp>, is_live: bool, zone: &Zone, day: &mut String) -> Vec<String> {
+    let mut words = vec![format!("g{generation}")];
+    words.extend(is_live.then(|| "live".to_owned()));
     if let Some(time) = time {
         words.push(zone.clock(time));
         words.extend(changed(day, zone.short_day(time)));
-        if is_live {
-            words.push(ago(now, time));
-        }
     }
     words
 }
@@ -310,22 +323,21 @@ fn arc(generation: u32, repeats: u64, from: usize, to: usize) -> Arc {
     }
 }
 
-fn cross(facts: &Facts<'_>, zone: &Zone, x: usize, width: usize) -> Cross {
+fn cross(facts: &Facts<'_>, zone: &Zone, x: usize, canvas: Canvas) -> Cross {
     let presented = facts.presented.map_or(0, |presented| presented.get());
     let when = facts.end().map_or_else(String::new, |(time, _)| zone.clock(time));
-    let from = facts.ended_ip.map_or_else(String::new, |ip| format!(" from {}", short(&ip.to_string())));
-    let is_left = x < width / 2;
-    Cross {
-        x,
-        words_x: if is_left { x + 14 } else { x.saturating_sub(14) },
-        anchor: if is_left { "start" } else { "end" },
-        words: [format!("g{presented} presented again"), format!("{when}{from}")],
+    let from = facts.ended_ip.map_or_else(String::new, |ip| format!(", {}", short(&ip.to_string())));
+    let words = [format!("g{presented} presented again"), format!("{when}{from}")];
+    let to_the_right = Cross { x, words_x: x + BESIDE, anchor: "start", words };
+    if to_the_right.reach() <= canvas.width(canvas.columns) {
+        return to_the_right;
     }
+    Cross { words_x: x.saturating_sub(BESIDE), anchor: "end", ..to_the_right }
 }
 
 /// An address of IPv6 can be longer than the picture of a phone is wide.
 fn short(address: &str) -> String {
-    const KEPT: usize = 9;
+    const KEPT: usize = 7;
     let length = address.chars().count();
     if length <= 2 * KEPT + 1 {
         return address.to_owned();
