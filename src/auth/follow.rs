@@ -33,8 +33,9 @@ pub(super) async fn catch_up(auth: &Auth) -> Result<(), Failure> {
 async fn read(auth: &Auth, position: Option<Position>) -> Result<(Vec<Change>, Position), Failure> {
     let Some(since) = position else {
         let end = auth.read(changes::end).await?;
-        // What was read before may be older than the end of the changes.
+        // What was read before may be older than the end of the changes, and signing keys may have been replaced meanwhile.
         auth.memory.distrust();
+        signing_keys::reload_now(auth).await?;
         return Ok((Vec::new(), end));
     };
     let (changes, end) = auth.read(move |connection| changes::since(connection, since)).await?;

@@ -123,9 +123,17 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
         if let Some((session, user)) = auth.store.rotate(presented.clone()).await.map_err(Failure::Store)? {
             return Ok(Outcome::Rotated(session, user));
         }
-        let presented = presented.clone();
-        if let Some(outcome) = auth.write_end(move |connection| judge(connection, &presented)).await? {
-            return Ok(outcome);
+        // Most refusals change nothing, and so does a token that can be spent by now.
+        let id = presented.session_id;
+        let found = auth.read(move |connection| sessions::find_with_user(connection, id)).await?;
+        match judge(found.as_ref(), &presented) {
+            Judgement::Spend => {}
+            Judgement::Refuse(refusal) => return Ok(Outcome::Refused(refusal)),
+            Judgement::Repeat | Judgement::End(_) => {
+                if let Some(outcome) = settle(auth, presented.clone()).await? {
+                    return Ok(outcome);
+                }
+            }
         }
     }
     // The update and the rule are two writings of one condition; when they differ, nothing may be given out.
@@ -136,43 +144,95 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
     }))
 }
 
-/// `None` when the token could be spent after all: the session or its user changed between the two.
-fn judge(connection: &mut AnyConnection, presented: &Rotation) -> QueryResult<Option<Outcome>> {
-    let found = sessions::find_with_user(connection, presented.session_id)?;
+/// What is to be done about a token that could not be spent.
+enum Judgement {
+    /// It can be spent after all: the session or its user changed between the two.
+    Spend,
+    Refuse(Refusal),
+    Repeat,
+    End(EndReason),
+}
+
+fn judge(found: Option<&(Session, User)>, presented: &Rotation) -> Judgement {
     let is_its_own = |session: &Session| keyring::equal(&session.nonce_digest, &presented.nonce_digest);
     let Some((session, user)) = found.filter(|(session, _)| is_its_own(session)) else {
-        return Ok(Some(Outcome::Refused(Refusal::Invalid)));
+        return Judgement::Refuse(Refusal::Invalid);
     };
-    let verdict = rotation::judge(&session, &user, presented.generation, presented.now, &presented.rules);
+    let verdict = rotation::judge(session, user, presented.generation, presented.now, &presented.rules);
     #[cfg(feature = "failpoints")]
     let verdict = match verdict {
         Verdict::Reused if failpoints::bug("no_child_check") => Verdict::RepeatSuccessor,
         verdict => verdict,
     };
-    let refusal = match verdict {
-        Verdict::Rotate => return Ok(None),
-        Verdict::RepeatSuccessor => {
-            let (generation, client) = (session.generation, &presented.client);
-            history::repeat(connection, session.id, generation, client, presented.now)?;
-            return Ok(Some(Outcome::Repeated(session, user)));
+    match verdict {
+        Verdict::Rotate => Judgement::Spend,
+        Verdict::RepeatSuccessor => Judgement::Repeat,
+        Verdict::SessionRevoked => Judgement::Refuse(Refusal::SessionRevoked),
+        Verdict::AccountDisabled => Judgement::Refuse(Refusal::AccountDisabled),
+        Verdict::Expired => Judgement::Refuse(Refusal::Expired),
+        Verdict::TooFrequent { retry_after } => Judgement::Refuse(Refusal::TooFrequent { retry_after }),
+        Verdict::Reused => Judgement::End(EndReason::Reuse),
+        Verdict::FromTheFuture => Judgement::End(EndReason::StoreRolledBack),
+        Verdict::UsedUp => Judgement::End(EndReason::GenerationsUsedUp),
+    }
+}
+
+/// Judges again in a transaction that does what the judgement asks for; `None` when the token can be spent after all.
+async fn settle(auth: &Auth, presented: Rotation) -> Result<Option<Outcome>, Failure> {
+    let settled = auth.store.write_urgent({
+        let presented = presented.clone();
+        move |connection| {
+            let found = sessions::find_with_user(connection, presented.session_id)?;
+            let judgement = judge(found.as_ref(), &presented);
+            let Some((session, user)) = found else { return Ok((Some(Outcome::Refused(Refusal::Invalid)), None)) };
+            let reason = match judgement {
+                Judgement::Spend => return Ok((None, None)),
+                Judgement::Refuse(refusal) => return Ok((Some(Outcome::Refused(refusal)), None)),
+                Judgement::Repeat => {
+                    let (generation, client) = (session.generation, &presented.client);
+                    history::repeat(connection, session.id, generation, client, presented.now)?;
+                    return Ok((Some(Outcome::Repeated(session, user)), None));
+                }
+                Judgement::End(reason) => reason,
+            };
+            let ended = end(connection, &session, &presented, reason)?;
+            // Somebody who came at the same time may have found it first.
+            let refusal = if ended && reason == EndReason::Reuse { Refusal::Reused } else { Refusal::SessionRevoked };
+            Ok((Some(Outcome::Refused(refusal)), ended.then_some((session, reason))))
         }
-        Verdict::SessionRevoked => Refusal::SessionRevoked,
-        Verdict::AccountDisabled => Refusal::AccountDisabled,
-        Verdict::Expired => Refusal::Expired,
-        Verdict::TooFrequent { retry_after } => Refusal::TooFrequent { retry_after },
-        Verdict::Reused if end(connection, &session, presented, EndReason::Reuse)? => Refusal::Reused,
-        // Somebody who came at the same time found it first.
-        Verdict::Reused => Refusal::SessionRevoked,
-        Verdict::FromTheFuture => {
-            end(connection, &session, presented, EndReason::StoreRolledBack)?;
-            Refusal::SessionRevoked
-        }
-        Verdict::UsedUp => {
-            end(connection, &session, presented, EndReason::GenerationsUsedUp)?;
-            Refusal::SessionRevoked
-        }
-    };
-    Ok(Some(Outcome::Refused(refusal)))
+    });
+    let settled = settled.await.map_err(Failure::Store);
+    if !matches!(settled, Ok((_, None))) {
+        auth.forget().await;
+    }
+    let (outcome, ended) = settled?;
+    if let Some((session, reason)) = ended {
+        raise_alarm(&session, &presented, reason);
+    }
+    Ok(outcome)
+}
+
+/// Which event the end of a session for this reason is, besides the end.
+const fn alarm(reason: EndReason) -> Option<Kind> {
+    match reason {
+        EndReason::Reuse => Some(Kind::ReuseDetected),
+        EndReason::StoreRolledBack => Some(Kind::StoreRolledBack),
+        _ => None,
+    }
+}
+
+/// For whoever reads the log; once it is committed.
+fn raise_alarm(session: &Session, presented: &Rotation, reason: EndReason) {
+    if let Some(kind) = alarm(reason) {
+        tracing::error!(
+            event = kind.as_str(),
+            session = %session.id,
+            user = %session.user_id,
+            presented = presented.generation.get(),
+            current = session.generation.get(),
+            "a refresh token was presented that was replaced, or is newer than the store; its session is ended"
+        );
+    }
 }
 
 /// Ends the session, unless that was done before; says which.
@@ -184,24 +244,11 @@ fn end(
 ) -> QueryResult<bool> {
     let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };
     let ended = sessions::end(connection, session.id, &end)?;
-    let kind = match reason {
-        EndReason::Reuse => Kind::ReuseDetected,
-        EndReason::StoreRolledBack => Kind::StoreRolledBack,
-        _ => return Ok(ended),
-    };
     // Whoever ends the session writes the event, so that there is exactly one.
-    if ended {
+    if let Some(kind) = alarm(reason).filter(|_| ended) {
         let event = Event::new(kind, presented.now, By::Anonymous, &presented.client).about(session.user_id);
         let detail = json!({ "presented": presented.generation.get(), "current": session.generation.get() });
         audit_events::record(connection, &event.of_session(session.id).with(detail))?;
-        tracing::error!(
-            event = kind.as_str(),
-            session = %session.id,
-            user = %session.user_id,
-            presented = presented.generation.get(),
-            current = session.generation.get(),
-            "a refresh token was presented that was replaced, or is newer than the store; its session is ended"
-        );
     }
     Ok(ended)
 }

@@ -68,7 +68,7 @@ impl StoreError {
 
     /// Whether the database refused a statement, so that nothing of it is left.
     pub(super) fn undid_everything(&self) -> bool {
-        matches!(self, Self::GivenUp)
+        matches!(self, Self::GivenUp | Self::Taken)
             || matches!(self, Self::Failed(error) if matches!(**error, Error::DatabaseError(..)))
     }
 

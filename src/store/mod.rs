@@ -180,6 +180,12 @@ impl Store {
         .await
     }
 
+    /// How many rotations may be led at once, so that others still get connections.
+    fn max_leaders(&self) -> usize {
+        let others = usize::try_from(self.pool.max_size()).unwrap_or(1).saturating_sub(1);
+        rotations::LEADERS.min(others).max(1)
+    }
+
     /// How far this machine's clock, which shows `now`, is from the database's. Also shows that the database answers.
     pub async fn clock_offset(&self, now: impl Fn() -> Timestamp + Send + 'static) -> Result<Duration, StoreError> {
         self.read(move |connection| {

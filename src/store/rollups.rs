@@ -39,7 +39,13 @@ pub fn since(connection: &mut AnyConnection, hour: i64) -> QueryResult<Vec<(i64,
     rollups::table.filter(rollups::hour.ge(hour)).order((rollups::hour, rollups::name)).load(connection)
 }
 
-/// Deletes what was counted before this hour.
+/// Deletes what was counted in the oldest hour, if that is before this one; gives how many rows.
 pub fn prune(connection: &mut AnyConnection, hour: i64) -> QueryResult<usize> {
-    diesel::delete(rollups::table.filter(rollups::hour.lt(hour))).execute(connection)
+    let oldest: Option<i64> = rollups::table.select(diesel::dsl::min(rollups::hour)).first(connection)?;
+    match oldest {
+        Some(oldest) if oldest < hour => {
+            diesel::delete(rollups::table.filter(rollups::hour.eq(oldest))).execute(connection)
+        }
+        _ => Ok(0),
+    }
 }

@@ -1,11 +1,13 @@
 //! Rotations on Postgres. Those that wait at the same time share a statement: the group commit of [`super::writer`], for
 //! a database that takes several writers.
 //!
-//! A rotation that finds fewer leaders at work than there may be becomes one: it takes a connection and does whatever
-//! waits, its own first, until nothing does. At low load each is alone in its statement and waits for nobody.
+//! A rotation that finds fewer leaders at work than there may be makes one: it takes a connection and does whatever waits
+//! for a while, then stands in line for a connection again. At low load each is alone in its statement and waits for
+//! nobody.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -20,7 +22,11 @@ const QUEUE: usize = 2_000;
 /// How many share a statement at most.
 const GROUP: usize = 32;
 /// How many statements are under way at once. More make smaller groups, fewer leave a core idle.
-const LEADERS: usize = 3;
+pub(super) const LEADERS: usize = 3;
+/// How long a leader keeps a connection before others get a chance of it.
+const TERM: Duration = Duration::from_millis(50);
+/// How many rotations of one session may wait. Only one of them can be first, and the others are soon told so.
+const OF_A_SESSION: usize = 64;
 
 /// What became of a rotation.
 type Outcome = Result<Option<Rotated>, StoreError>;
@@ -33,6 +39,8 @@ pub(super) struct Rotations {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
+    /// How many of `waiting` each session has.
+    of_sessions: HashMap<SessionId, usize>,
     leaders: usize,
     last_ticket: u64,
 }
@@ -64,8 +72,14 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        if self.at_work {
-            self.rotations.state().leaders -= 1;
+        if !self.at_work {
+            return;
+        }
+        // Its task was ended, as when a worker stops. Whoever waits would wait for nobody.
+        let mut state = self.rotations.state();
+        state.leaders -= 1;
+        if state.leaders == 0 {
+            state.refuse_all(&StoreError::Busy("whoever would have seen to it has stopped"));
         }
     }
 }
@@ -74,7 +88,7 @@ impl Drop for Leader {
 /// the session: then only a statement of its own tells.
 pub(super) async fn rotate_together(store: &Store, rotations: &Rotations, rotation: Rotation) -> Outcome {
     let (answer, mut answered) = oneshot::channel();
-    let (ticket, leader) = rotations.add(rotation, answer)?;
+    let (ticket, leader) = rotations.add(rotation, answer, store.max_leaders())?;
     if let Some(leader) = leader {
         tokio::spawn(lead(store.clone(), leader));
     }
@@ -91,9 +105,9 @@ async fn lead(store: Store, mut leader: Leader) {
     loop {
         let rotations = leader.rotations.clone();
         let done = store.pooled(move |connection| rotations.work(connection)).await;
-        if let Err(error @ (StoreError::Busy(_) | StoreError::Unreachable(_))) = done {
-            // No connection was to be had.
-            leader.rotations.refuse_all(&error);
+        if let Err(error @ StoreError::Unreachable(_)) = done {
+            // No connection was to be had. Another leader may have one; and whoever waits for a free one has patience.
+            leader.rotations.refuse_all_if_alone(&error);
         }
         if leader.resign() {
             return;
@@ -107,15 +121,25 @@ impl Rotations {
     }
 
     /// Lets a rotation wait. Gives its ticket, and a duty if nobody would see to it otherwise.
-    fn add(&self, rotation: Rotation, answer: oneshot::Sender<Outcome>) -> Result<(u64, Option<Leader>), StoreError> {
+    fn add(
+        &self,
+        rotation: Rotation,
+        answer: oneshot::Sender<Outcome>,
+        max_leaders: usize,
+    ) -> Result<(u64, Option<Leader>), StoreError> {
         let mut state = self.state();
         if state.waiting.len() >= QUEUE {
             return Err(StoreError::Busy("too many rotations wait"));
         }
+        let of_session = state.of_sessions.entry(rotation.session_id).or_default();
+        if *of_session >= OF_A_SESSION {
+            return Err(StoreError::Busy("too many rotations of one session wait"));
+        }
+        *of_session += 1;
         state.last_ticket += 1;
         let ticket = state.last_ticket;
         state.waiting.push_back(Waiting { ticket, rotation, answer });
-        let leads = state.leaders < LEADERS;
+        let leads = state.leaders < max_leaders;
         state.leaders += usize::from(leads);
         drop(state);
         Ok((ticket, leads.then(|| Leader { rotations: self.clone(), at_work: true })))
@@ -124,15 +148,16 @@ impl Rotations {
     /// Takes a rotation back; says whether it was still waiting.
     fn withdraw(&self, ticket: u64) -> bool {
         let mut state = self.state();
-        let before = state.waiting.len();
-        state.waiting.retain(|waiting| waiting.ticket != ticket);
-        state.waiting.len() < before
+        let Some(place) = state.waiting.iter().position(|waiting| waiting.ticket == ticket) else { return false };
+        let Some(waiting) = state.waiting.remove(place) else { return false };
+        state.forget(waiting.rotation.session_id);
+        true
     }
 
-    fn refuse_all(&self, error: &StoreError) {
-        let refused = std::mem::take(&mut self.state().waiting);
-        for waiting in refused {
-            drop(waiting.answer.send(Err(error.clone())));
+    fn refuse_all_if_alone(&self, error: &StoreError) {
+        let mut state = self.state();
+        if state.leaders == 1 {
+            state.refuse_all(error);
         }
     }
 
@@ -143,9 +168,12 @@ impl Rotations {
         let mut passed_over = Vec::new();
         while group.len() < GROUP {
             let Some(waiting) = state.waiting.pop_front() else { break };
+            let session = waiting.rotation.session_id;
             if waiting.answer.is_closed() {
                 // Whoever asked has gone away before anything was done.
-            } else if sessions.insert(waiting.rotation.session_id) {
+                state.forget(session);
+            } else if sessions.insert(session) {
+                state.forget(session);
                 group.push(waiting);
             } else {
                 passed_over.push(waiting);
@@ -157,9 +185,10 @@ impl Rotations {
         group
     }
 
-    /// Does what waits until nothing does. An error is one of the connection.
+    /// Does what waits, until nothing does or the term is over. An error is one of the connection.
     fn work(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < TERM {
             let group = self.take_group();
             if group.is_empty() {
                 return Ok(());
@@ -175,6 +204,26 @@ impl Rotations {
             if let Some(error) = lost {
                 return Err(error);
             }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// One rotation less of this session waits.
+    fn forget(&mut self, session: SessionId) {
+        if let Some(of_session) = self.of_sessions.get_mut(&session) {
+            *of_session -= 1;
+            if *of_session == 0 {
+                self.of_sessions.remove(&session);
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, error: &StoreError) {
+        self.of_sessions.clear();
+        for waiting in self.waiting.drain(..) {
+            drop(waiting.answer.send(Err(error.clone())));
         }
     }
 }

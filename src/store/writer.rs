@@ -32,6 +32,9 @@ pub(super) trait Job: Send {
     /// Whether it found no room on the disk.
     fn found_no_room(&self) -> bool;
 
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+
     /// Gives the result to whoever waits for it, or the reason why nothing was committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
@@ -65,6 +68,10 @@ impl<T: Send, F: FnMut(&mut AnyConnection) -> QueryResult<T> + Send> Job for Wri
 
     fn found_no_room(&self) -> bool {
         matches!(self.result, Some(Err(StoreError::StorageFull)))
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
@@ -120,6 +127,9 @@ fn run(connector: &Connector, ballast: &Ballast, waiting: &Receiver<Box<dyn Job>
     while let Ok(first) = waiting.recv() {
         let mut jobs = vec![first];
         jobs.extend(waiting.try_iter().take(GROUP - 1));
+        // Whoever was told in the meantime that this takes too long shall not find it done afterwards. What takes something
+        // away is done all the same.
+        jobs.retain(|job| job.urgency() == Urgency::Urgent || !job.is_abandoned());
         if !ballast.has_room() {
             jobs = refuse_ordinary(jobs);
         }

@@ -84,8 +84,8 @@ impl KeySet {
     }
 
     /// The key that signs.
-    pub(super) fn current(&self) -> Result<&SigningKey, KeyError> {
-        self.current.as_deref().ok_or(KeyError::NoCurrentKey)
+    pub(super) fn current(&self) -> Result<&Arc<SigningKey>, KeyError> {
+        self.current.as_ref().ok_or(KeyError::NoCurrentKey)
     }
 
     pub(super) fn find(&self, kid: &str) -> Option<&SigningKey> {
@@ -94,10 +94,6 @@ impl KeySet {
 }
 
 impl SigningKey {
-    pub(super) fn kid(&self) -> &str {
-        &self.kid
-    }
-
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }

@@ -4,6 +4,7 @@
 //! signers may not be shared between threads, so each thread keeps the one it used last.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +20,7 @@ thread_local! {
 }
 
 struct Kept {
-    kid: String,
+    key: Arc<SigningKey>,
     signer: Box<dyn JwtSigner>,
 }
 
@@ -29,14 +30,14 @@ pub(super) fn encode_header(header: &Header) -> Result<String, KeyError> {
 }
 
 /// A signed JWT in compact form (RFC 7515 §7.1).
-pub(super) fn sign(key: &SigningKey, claims: &impl Serialize) -> Result<String, KeyError> {
+pub(super) fn sign(key: &Arc<SigningKey>, claims: &impl Serialize) -> Result<String, KeyError> {
     let mut token = format!("{}.{}", key.header(), encode_part(claims)?);
     let signature = LAST.with_borrow_mut(|kept| {
         let kept = match kept {
-            Some(kept) if kept.kid == key.kid() => kept,
+            Some(kept) if Arc::ptr_eq(&kept.key, key) => kept,
             other => {
                 let signer = (DEFAULT_PROVIDER.signer_factory)(&key.algorithm(), key.encoding());
-                other.insert(Kept { kid: key.kid().to_owned(), signer: signer.map_err(|_| KeyError::CannotSign)? })
+                other.insert(Kept { key: Arc::clone(key), signer: signer.map_err(|_| KeyError::CannotSign)? })
             }
         };
         kept.signer.try_sign(token.as_bytes()).map_err(|_| KeyError::CannotSign)

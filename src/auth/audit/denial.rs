@@ -27,7 +27,7 @@ pub(in crate::auth) struct Denials(Mutex<HashMap<SessionId, Timestamp>>);
 impl Denials {
     fn is_due(&self, session: SessionId, now: Timestamp) -> bool {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.get(&session).is_some_and(|at| now.since(*at) < EVERY) {
+        if noted.get(&session).is_some_and(|at| *at <= now && now.since(*at) < EVERY) {
             return false;
         }
         if noted.len() >= REMEMBERED {

@@ -11,7 +11,7 @@ use crate::store::audit_events::{self, Event};
 use crate::store::rollups;
 
 /// How many events are deleted in one transaction.
-const STEP: usize = 500;
+const STEP: usize = 100;
 const DAY: i64 = 24 * 3_600_000_000;
 
 /// Deletes the days of the chain that are older than `AUDIT_DAYS`; gives how many events. The day that the chain is in
@@ -21,7 +21,7 @@ pub async fn prune_events(auth: &Auth) -> Result<usize, Failure> {
     let now = auth.now();
     let cutoff = now.before(auth.policy.audit_life);
     let hour = rollups::hour_of(cutoff);
-    auth.write(move |connection| rollups::prune(connection, hour)).await?;
+    while auth.write(move |connection| rollups::prune(connection, hour)).await? > 0 {}
     let Some(kept_from) = first_kept(auth, cutoff).await? else { return Ok(0) };
     auth.write(move |connection| {
         if audit_events::days_before(connection, kept_from)? == 0 {
