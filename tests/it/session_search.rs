@@ -115,7 +115,7 @@ async fn each_state_is_found_by_itself_with_its_user_and_by_whom_it_was_ended() 
     for (state, session) in [(StateFilter::Live, &live), (StateFilter::Ended, &ended), (StateFilter::Expired, &expired)]
     {
         let page = find(&app, of_saif(), state).await;
-        assert_eq!(ids(&page), [session.session_id.clone()], "{state:?}");
+        assert_eq!(ids(&page), std::slice::from_ref(&session.session_id), "{state:?}");
         let row = &page.items[0];
         assert_eq!(row.user.username.as_str(), "saif");
         assert_eq!(row.ended_by.as_deref(), (state == StateFilter::Ended).then_some("root"));
