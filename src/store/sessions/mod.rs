@@ -145,6 +145,8 @@ pub struct EndTraces {
     pub token: Option<String>,
 }
 
+type EndRow = (Option<Vec<u8>>, Option<String>, Option<String>);
+
 /// How a session was ended.
 pub fn end_traces(connection: &mut AnyConnection, id: SessionId) -> QueryResult<EndTraces> {
     let by = sql::<Nullable<Text>>("(SELECT b.username FROM users AS b WHERE b.id = sessions.ended_by)");
@@ -154,7 +156,7 @@ pub fn end_traces(connection: &mut AnyConnection, id: SessionId) -> QueryResult<
          ORDER BY a.id LIMIT 1) END",
     );
     let query = sessions::table.find(id.as_bytes().as_slice()).select((sessions::ended_ip, by, token));
-    let row: Option<(Option<Vec<u8>>, Option<String>, Option<String>)> = query.first(connection).optional()?;
+    let row = query.first::<EndRow>(connection).optional()?;
     let Some((ip, by, token)) = row else { return Ok(EndTraces::default()) };
     Ok(EndTraces { ip: address::from_bytes("sessions", id, ip)?, by, token })
 }

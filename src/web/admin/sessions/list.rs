@@ -119,7 +119,7 @@ fn list_page(
             && may_be_live
             && search.filter != Default::default()
             && !rows.is_empty(),
-        is_filtered: !asked.pairs().is_empty(),
+        is_filtered: asked.pairs().iter().any(|(name, _)| !["order", "size"].contains(name)),
         has_more: asked.pairs().iter().any(|(name, _)| !["user", "ip", "state", "size"].contains(name)),
         zone: console.zone().name().to_owned(),
         count: match rows.len() {

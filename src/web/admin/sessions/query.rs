@@ -104,6 +104,11 @@ impl Asked {
         value.as_deref().unwrap_or_default().trim()
     }
 
+    /// How many sessions a page has.
+    pub(super) fn size(&self) -> u32 {
+        self.text(&self.size).parse().ok().filter(|size| SIZES.contains(size)).unwrap_or(SIZE)
+    }
+
     /// Whether a place in the list is asked for.
     pub(super) fn has_place(&self) -> bool {
         self.after.is_some() || self.before.is_some()
@@ -135,7 +140,7 @@ impl Asked {
         filter.kind = SessionKind::parse(&choice("kind", &self.kind, &|kind| SessionKind::parse(kind).is_some()));
         let wanted = choice("state", &self.state, &|name| state_of(name).is_some());
         let order = choice("order", &self.order, &|name| ["newest", "oldest"].contains(&name));
-        let size = choice("size", &self.size, &|size| size.parse().is_ok_and(|size| SIZES.contains(&size)));
+        choice("size", &self.size, &|size| size.parse().is_ok_and(|size| SIZES.contains(&size)));
 
         let network = text(&self.ip);
         filter.network = network_of(&network);
@@ -170,7 +175,7 @@ impl Asked {
                 (None, Some(cursor)) => From::Before(cursor.clone()),
                 (None, None) => From::Start,
             },
-            limit: size.parse().unwrap_or(SIZE),
+            limit: self.size(),
         };
         Ok((search, errors))
     }

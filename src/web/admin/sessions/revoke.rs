@@ -116,7 +116,11 @@ pub(super) fn number_of(tally: Tally) -> String {
 }
 
 fn count_in_title(tally: Tally) -> String {
-    if tally.is_exact { sessions(tally.found) } else { format!("at least {}", sessions(tally.found)) }
+    match (tally.is_exact, tally.found) {
+        (true, found) => sessions(found),
+        (false, 0) => "the sessions that match".to_owned(),
+        (false, found) => format!("at least {}", sessions(found)),
+    }
 }
 
 /// What no revocation reaches.
