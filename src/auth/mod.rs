@@ -25,6 +25,7 @@ pub mod readiness;
 pub mod refresh;
 pub mod refresh_tokens;
 pub mod register;
+pub mod reset_link;
 pub mod revoke_token;
 pub mod secret_key;
 pub mod sessions;
@@ -32,6 +33,8 @@ pub mod setup_link;
 mod signing_keys;
 pub mod start;
 pub mod update_user;
+pub mod user_batches;
+pub mod user_list;
 pub mod users;
 
 use std::sync::Arc;

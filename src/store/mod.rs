@@ -18,6 +18,7 @@ pub mod meta;
 mod migrations;
 pub mod pruning;
 pub mod refresh_tokens;
+pub mod reset_links;
 mod rotations;
 pub mod schema;
 pub mod sessions;
@@ -26,6 +27,8 @@ pub mod signing_keys;
 mod statements;
 #[cfg(test)]
 mod tests;
+pub mod user_batches;
+pub mod user_lists;
 pub mod users;
 mod writer;
 

@@ -90,6 +90,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    reset_links (user_id) {
+        user_id -> BigInt,
+        token_digest -> Binary,
+        security_version -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_events (id) {
         id -> BigInt,
         occurred_at -> BigInt,
@@ -123,4 +133,5 @@ diesel::table! {
 
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
-diesel::allow_tables_to_appear_in_same_query!(sessions, users, refresh_tokens);
+diesel::joinable!(reset_links -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(sessions, users, refresh_tokens, reset_links);

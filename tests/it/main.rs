@@ -37,3 +37,4 @@ mod revocation;
 mod smuggling;
 mod stored_passwords;
 mod tour;
+mod user_lists;
