@@ -66,7 +66,10 @@ impl App {
     pub fn listen(&self, listener: TcpListener, workers: usize) -> io::Result<Server> {
         let state = self.0.clone();
         let server = HttpServer::new(move || {
-            actix_web::App::new().app_data(state.clone()).wrap(from_fn(answer::finish)).configure(routes)
+            actix_web::App::new()
+                .app_data(state.clone())
+                .wrap(from_fn(answer::finish))
+                .configure(|config| routes(config, &state))
         });
         Ok(server
             .workers(workers)

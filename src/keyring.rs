@@ -1,7 +1,8 @@
 //! The keys that are derived from the server's secret, and what is done with them.
 //!
 //! A leaf: it knows no token, no table and no file. One secret gives, by HKDF-SHA256 (RFC 5869) with a label each, the
-//! refresh-token MAC key, the cursor MAC key and the key-encryption key, and a fingerprint that tells secrets apart.
+//! refresh-token MAC key, the cursor MAC key, the console's two keys and the key-encryption key, and a fingerprint that
+//! tells secrets apart.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{constant_time, digest, hkdf, hmac};
@@ -26,6 +27,8 @@ pub struct Keys {
     hint: u8,
     refresh_tokens: hmac::Key,
     cursors: hmac::Key,
+    forms: hmac::Key,
+    cookies: Secret<Vec<u8>>,
     sealing: LessSafeKey,
 }
 
@@ -81,6 +84,8 @@ impl Keys {
             fingerprint: URL_SAFE_NO_PAD.encode(fingerprint.expose().first_chunk::<16>().ok_or(KeyMismatch)?),
             refresh_tokens: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"refresh tokens")?.expose()),
             cursors: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"cursors")?.expose()),
+            forms: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"console forms")?.expose()),
+            cookies: expand_to::<64>(&prk, b"console cookies")?,
             sealing: LessSafeKey::new(sealing),
         })
     }
@@ -103,6 +108,16 @@ impl Keys {
     /// The tag of a page cursor's bytes.
     pub fn cursor_tag(&self, bytes: &[u8]) -> [u8; TAG_LENGTH] {
         tag(&self.cursors, bytes)
+    }
+
+    /// The token of a form of the console, made of what binds it.
+    pub fn form_tag(&self, bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.forms, bytes))
+    }
+
+    /// The key of the console's cookies: 64 bytes.
+    pub const fn cookie_key(&self) -> &Secret<Vec<u8>> {
+        &self.cookies
     }
 
     /// Encrypts with AES-256-GCM; `bound_to` is authenticated along. The nonce must be drawn anew for each call.
@@ -160,15 +175,19 @@ fn tag(key: &hmac::Key, bytes: &[u8]) -> [u8; TAG_LENGTH] {
 }
 
 fn expand(prk: &hkdf::Prk, label: &[u8]) -> Result<Secret<Vec<u8>>, KeyMismatch> {
-    struct Length;
-    impl hkdf::KeyType for Length {
+    expand_to::<32>(prk, label)
+}
+
+fn expand_to<const N: usize>(prk: &hkdf::Prk, label: &[u8]) -> Result<Secret<Vec<u8>>, KeyMismatch> {
+    struct Length<const N: usize>;
+    impl<const N: usize> hkdf::KeyType for Length<N> {
         fn len(&self) -> usize {
-            32
+            N
         }
     }
-    let mut output = vec![0; 32];
+    let mut output = vec![0; N];
     let info = [label];
-    let key = prk.expand(&info, Length).map_err(|_| KeyMismatch)?;
+    let key = prk.expand(&info, Length::<N>).map_err(|_| KeyMismatch)?;
     key.fill(&mut output).map_err(|_| KeyMismatch)?;
     Ok(Secret::new(output))
 }

@@ -10,7 +10,7 @@ use super::Auth;
 use super::access_tokens::{AccessTokenError, VerifiedAccessToken};
 use super::failure::Failure;
 use super::signing_keys;
-use crate::domain::session::SessionId;
+use crate::domain::session::{SessionId, SessionKind};
 use crate::domain::user::User;
 use crate::keyring;
 use crate::store::sessions;
@@ -63,6 +63,7 @@ pub async fn authenticate(auth: &Auth, token: &str) -> Result<Arc<Principal>, Au
     let (session, user) = found
         .filter(|(session, user)| {
             session.is_live(now)
+                && session.kind == SessionKind::Api
                 && user.id == token.user_id
                 && user.is_active()
                 && user.security_version == token.security_version
@@ -70,7 +71,7 @@ pub async fn authenticate(auth: &Auth, token: &str) -> Result<Arc<Principal>, Au
         .ok_or(AuthenticateError::Invalid)?;
     let valid_until = token.expires_at.min(session.idle_expires_at).min(session.expires_at);
     let principal = Arc::new(Principal { user, session_id });
-    auth.memory.remember(digest, Arc::clone(&principal), valid_until, version);
+    auth.memory.remember(digest, Arc::clone(&principal), token.usable_from..valid_until, version);
     Ok(principal)
 }
 

@@ -8,6 +8,8 @@ use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
 use crate::domain::session::EndReason;
 use crate::domain::user::{SecurityVersion, User, UserId, UserStatus};
+use crate::store::QueryResult;
+use crate::store::connection::AnyConnection;
 use crate::store::{sessions, users};
 
 /// Why the password stays as it is.
@@ -38,6 +40,23 @@ pub async fn change_password(
     new: &str,
     client: &Client,
 ) -> Result<Pair, ChangePasswordError> {
+    let now = auth.now();
+    let session = NewSession::draw(auth, user.id, client, now)?;
+    let begun = session.clone();
+    let user = replace_password(auth, user, current, new, client, move |connection, _| begun.begin(connection)).await?;
+    Ok(session.pair(auth, user)?)
+}
+
+/// Replaces the password and ends all sessions; `begin` begins another in the same transaction, for the user as they
+/// are afterwards.
+pub(super) async fn replace_password(
+    auth: &Auth,
+    user: &User,
+    current: &str,
+    new: &str,
+    client: &Client,
+    begin: impl Fn(&mut AnyConnection, &User) -> QueryResult<()> + Send + 'static,
+) -> Result<User, ChangePasswordError> {
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
     // What cannot be a password is none.
     let current = Password::from_login(current).map_err(|_| ChangePasswordError::WrongPassword)?;
@@ -48,23 +67,22 @@ pub async fn change_password(
     }
     let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
     let now = auth.now();
-    let session = NewSession::draw(auth, id, client, now)?;
     let changed = auth
         .write_change({
-            let (session, version, client) = (session.clone(), user.security_version, client.clone());
+            let (version, client) = (user.security_version, client.clone());
             move |connection| {
                 if !users::change_password(connection, id, version, &hash, now)? {
                     return Ok(None);
                 }
                 let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
                 sessions::end_all(connection, id, &end)?;
-                session.begin(connection)?;
-                users::find(connection, id)
+                let Some(user) = users::find(connection, id)? else { return Ok(None) };
+                begin(connection, &user)?;
+                Ok(Some(user))
             }
         })
         .await?;
-    let user = changed.ok_or(ChangePasswordError::AccountChanged)?;
-    Ok(session.pair(auth, user)?)
+    changed.ok_or(ChangePasswordError::AccountChanged)
 }
 
 /// Replaces the password of a user who exists, disabled or not, and ends all of their sessions; for operators.

@@ -41,11 +41,11 @@ pub async fn logout_all(auth: &Auth, principal: &Principal, client: &Client) -> 
 
 /// Ends one of the user's own sessions. Another's is not found.
 pub async fn end_own_session(auth: &Auth, user: &User, id: SessionId, client: &Client) -> Result<(), EndError> {
-    end(auth, id, Some(user.id), EndReason::EndedByUser, Some(user.id), client).await
+    end(auth, id, Some(user.id), EndReason::EndedByUser, Some(user.id), client).await.map(|_| ())
 }
 
-/// Ends anybody's session.
-pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &Client) -> Result<(), EndError> {
+/// Ends anybody's session; `false` when it had ended before.
+pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &Client) -> Result<bool, EndError> {
     end(auth, id, None, EndReason::EndedByAdmin, actor.user_id(), client).await
 }
 
@@ -75,17 +75,16 @@ async fn end(
     reason: EndReason,
     by: Option<UserId>,
     client: &Client,
-) -> Result<(), EndError> {
+) -> Result<bool, EndError> {
     let (now, client) = (auth.now(), client.clone());
-    let found = auth
-        .write_end(move |connection| {
-            let session = sessions::find(connection, id)?;
-            if session.is_none_or(|session| owner.is_some_and(|owner| owner != session.user_id)) {
-                return Ok(false);
-            }
-            let end = sessions::End { at: now, reason, by, client: &client };
-            sessions::end(connection, id, &end).map(|_| true)
-        })
-        .await?;
-    if found { Ok(()) } else { Err(EndError::NotFound) }
+    auth.write_end(move |connection| {
+        let session = sessions::find(connection, id)?;
+        if session.is_none_or(|session| owner.is_some_and(|owner| owner != session.user_id)) {
+            return Ok(None);
+        }
+        let end = sessions::End { at: now, reason, by, client: &client };
+        sessions::end(connection, id, &end).map(Some)
+    })
+    .await?
+    .ok_or(EndError::NotFound)
 }

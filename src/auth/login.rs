@@ -12,7 +12,7 @@ use crate::domain::username::Username;
 use crate::store::users::{self, Key};
 
 /// How often a sign-in starts over because the account changed while its password was being verified.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -35,26 +35,35 @@ pub async fn login(auth: &Auth, identifier: &str, password: &str, client: &Clien
     let password = Password::from_login(password)?;
     let key = key_of(identifier);
     for _ in 0..ATTEMPTS {
-        let found = match key.clone() {
-            Some(key) => auth.read(move |connection| users::find_by_key(connection, &key)).await?,
-            None => None,
-        };
-        let (user, stored) = found.unzip();
-        let verified = auth.passwords.verify(password.clone(), stored).await.map_err(Failure::from)?;
-        let Some(user) = user.filter(|user| user.is_active() && verified != Verification::Wrong) else {
-            return Err(LoginError::InvalidCredentials);
-        };
-        let rehashed = match verified {
-            Verification::RightButWeaklyStored => {
-                Some(auth.passwords.hash(password.clone()).await.map_err(Failure::from)?)
-            }
-            _ => None,
-        };
+        let (user, rehashed) = check(auth, key.clone(), &password).await?;
         if let Some(pair) = begin(auth, user, rehashed, client).await? {
             return Ok(pair);
         }
     }
     Err(LoginError::InvalidCredentials)
+}
+
+/// The user of this name, if this is their password and they may sign in; and a stronger form of the password to be
+/// stored in place of a weak one.
+pub(super) async fn check(
+    auth: &Auth,
+    key: Option<Key>,
+    password: &Password,
+) -> Result<(User, Option<String>), LoginError> {
+    let found = match key {
+        Some(key) => auth.read(move |connection| users::find_by_key(connection, &key)).await?,
+        None => None,
+    };
+    let (user, stored) = found.unzip();
+    let verified = auth.passwords.verify(password.clone(), stored).await.map_err(Failure::from)?;
+    let Some(user) = user.filter(|user| user.is_active() && verified != Verification::Wrong) else {
+        return Err(LoginError::InvalidCredentials);
+    };
+    let rehashed = match verified {
+        Verification::RightButWeaklyStored => Some(auth.passwords.hash(password.clone()).await.map_err(Failure::from)?),
+        _ => None,
+    };
+    Ok((user, rehashed))
 }
 
 /// The canonical form of what a person types to say who they are; `None` when nobody can be called that.

@@ -5,6 +5,7 @@
 //! are being followed: whatever changed there drops what is remembered of the user.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,8 @@ struct Half {
 #[derive(Clone)]
 struct Remembered {
     principal: Arc<Principal>,
-    valid_until: Timestamp,
+    /// A clock that goes back must not bring back what had expired: whoever asks again is judged anew.
+    valid: Range<Timestamp>,
 }
 
 /// When something was looked up: it is not remembered if anything changed since.
@@ -68,7 +70,7 @@ impl Memory {
                 remembered
             }
         };
-        (now < remembered.valid_until).then_some(remembered.principal)
+        remembered.valid.contains(&now).then_some(remembered.principal)
     }
 
     /// To be asked for before the store is read.
@@ -77,10 +79,10 @@ impl Memory {
     }
 
     /// Remembers a token that was accepted on the strength of what was read at `version`.
-    pub(super) fn remember(&self, token: Digest, principal: Arc<Principal>, valid_until: Timestamp, version: Version) {
+    pub(super) fn remember(&self, token: Digest, principal: Arc<Principal>, valid: Range<Timestamp>, version: Version) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.version == version.0 {
-            state.put(token, Remembered { principal, valid_until });
+            state.put(token, Remembered { principal, valid });
         }
     }
 
@@ -181,12 +183,13 @@ mod tests {
     #[test]
     fn what_is_remembered_holds_until_its_time_is_over_or_its_user_changes() {
         let memory = Memory::default();
-        memory.remember(digest(1), principal(1), LATER, memory.version());
+        memory.remember(digest(1), principal(1), SOON..LATER, memory.version());
         assert!(!knows(&memory, 1), "nothing holds before the changes are followed");
         memory.follow(&[], Instant::now());
-        memory.remember(digest(2), principal(2), LATER, memory.version());
+        memory.remember(digest(2), principal(2), SOON..LATER, memory.version());
         assert!(knows(&memory, 1) && knows(&memory, 2));
         assert!(memory.recall(&digest(1), LATER).is_none());
+        assert!(memory.recall(&digest(1), SOON.before(Duration::from_micros(1))).is_none());
         memory.follow(&[Change::User(user(1))], Instant::now());
         assert!(!knows(&memory, 1) && knows(&memory, 2));
         memory.follow(&[Change::Everybody], Instant::now());
@@ -199,12 +202,12 @@ mod tests {
         memory.follow(&[], Instant::now());
         let before = memory.version();
         memory.follow(&[Change::User(user(7))], Instant::now());
-        memory.remember(digest(1), principal(1), LATER, before);
+        memory.remember(digest(1), principal(1), SOON..LATER, before);
         assert!(!knows(&memory, 1));
         let before = memory.version();
         memory.distrust();
         memory.follow(&[], Instant::now());
-        memory.remember(digest(1), principal(1), LATER, before);
+        memory.remember(digest(1), principal(1), SOON..LATER, before);
         assert!(!knows(&memory, 1));
     }
 
@@ -213,7 +216,7 @@ mod tests {
         let memory = Memory::default();
         let ago = |ms| Instant::now().checked_sub(Duration::from_millis(ms)).unwrap();
         memory.follow(&[], Instant::now());
-        memory.remember(digest(1), principal(1), LATER, memory.version());
+        memory.remember(digest(1), principal(1), SOON..LATER, memory.version());
         assert!(knows(&memory, 1));
         memory.follow(&[], ago(500));
         assert!(knows(&memory, 1));
@@ -231,7 +234,7 @@ mod tests {
         let memory = Memory::default();
         memory.follow(&[], Instant::now());
         for number in 0..50_000 {
-            memory.remember(digest(number), principal(1), LATER, memory.version());
+            memory.remember(digest(number), principal(1), SOON..LATER, memory.version());
             if number % 1_000 == 0 {
                 assert!(knows(&memory, 0), "{number}");
             }

@@ -9,6 +9,7 @@ mod authority;
 pub mod backup;
 pub mod bulk_revocation;
 pub mod change_password;
+pub mod console;
 pub mod cursor;
 pub mod end_everything;
 pub mod end_session;
@@ -96,6 +97,11 @@ impl Auth {
     /// Whether a refresh token that was spent without the client's knowing may be presented again.
     pub fn retries_are_harmless(&self) -> bool {
         !self.policy.rotation.grace.is_zero()
+    }
+
+    /// The least number of characters in a password that is chosen.
+    pub fn password_min_length(&self) -> usize {
+        self.policy.password_min_length
     }
 
     /// Closes the store; returns when its files are closed.

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::{Auth, entropy, refresh_tokens};
 use crate::domain::client::Client;
 use crate::domain::refresh_token::SessionNonce;
-use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionState};
+use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionKind, SessionState};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::secret::Secret;
@@ -70,6 +70,7 @@ impl NewSession {
         let nonce = entropy::session_nonce()?;
         let session = Session {
             id: entropy::session_id(now)?,
+            kind: SessionKind::Api,
             user_id,
             nonce_digest: refresh_tokens::nonce_digest(&nonce),
             generation: Generation::FIRST,
@@ -93,14 +94,7 @@ impl NewSession {
     pub(super) fn begin(&self, connection: &mut AnyConnection) -> QueryResult<()> {
         sessions::insert(connection, &self.session, &self.client)?;
         history::begin(connection, &self.session, &self.client)?;
-        let end = sessions::End {
-            at: self.session.created_at,
-            reason: EndReason::TooManySessions,
-            by: None,
-            client: &self.client,
-        };
-        let keep = self.max_sessions.saturating_sub(1);
-        sessions::end_least_recently_used(connection, self.session.user_id, self.session.id, keep, &end)
+        end_surplus(connection, &self.session, self.max_sessions, &self.client)
     }
 
     /// The pair of the session that has begun.
@@ -108,4 +102,16 @@ impl NewSession {
         let token = refresh_tokens::first(&auth.keyring, self.session.id, &self.nonce);
         Pair::issue(auth, user, &self.session, token, self.session.created_at)
     }
+}
+
+/// Ends the user's least recently used sessions beyond the limit, now that there is this one.
+pub(super) fn end_surplus(
+    connection: &mut AnyConnection,
+    newest: &Session,
+    max_sessions: u32,
+    client: &Client,
+) -> QueryResult<()> {
+    let end = sessions::End { at: newest.created_at, reason: EndReason::TooManySessions, by: None, client };
+    let keep = max_sessions.saturating_sub(1);
+    sessions::end_least_recently_used(connection, newest.user_id, newest.id, keep, &end)
 }

@@ -99,7 +99,7 @@ fn permit(auth: &Auth, actor: Actor<'_>, role: Role) -> Result<(), RegisterError
 }
 
 /// Everything that is wrong is said at once, as far as it can be known without the rest.
-fn parse(account: NewAccount<'_>, min_length: usize) -> Result<(Username, Email, Password), RegisterError> {
+pub(super) fn parse(account: NewAccount<'_>, min_length: usize) -> Result<(Username, Email, Password), RegisterError> {
     match (Username::parse(account.username), Email::parse(account.email)) {
         (Ok(username), Ok(email)) => match Password::choose(account.password, min_length, &username, &email) {
             Ok(password) => Ok((username, email, password)),
@@ -115,7 +115,7 @@ fn parse(account: NewAccount<'_>, min_length: usize) -> Result<(Username, Email,
     }
 }
 
-async fn refuse_taken(auth: &Auth, username: &Username, email: &Email) -> Result<(), RegisterError> {
+pub(super) async fn refuse_taken(auth: &Auth, username: &Username, email: &Email) -> Result<(), RegisterError> {
     let (username, email) = (username.clone(), email.clone());
     let taken = auth.read(move |connection| users::taken(connection, &username, &email)).await?;
     if taken == Taken::default() { Ok(()) } else { Err(RegisterError::Taken(taken)) }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use super::setup_link::digest_of;
 use super::{Actor, Auth, entropy};
 use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
@@ -113,9 +114,4 @@ pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Clien
         })
         .await?;
     if changed { Ok(user) } else { Err(ResetError::InvalidLink) }
-}
-
-fn digest_of(token: &str) -> Option<[u8; 32]> {
-    let token = Zeroizing::new(URL_SAFE_NO_PAD.decode(token).ok()?);
-    (token.len() == 32).then(|| keyring::sha256(&token))
 }

@@ -34,3 +34,9 @@ pub async fn make_setup_token(auth: &Auth) -> Result<Option<Secret<String>>, Fai
         .await?;
     Ok(made.then(|| Secret::new(URL_SAFE_NO_PAD.encode(token.as_slice()))))
 }
+
+/// What is stored of the token in a link; `None` when it is no token at all.
+pub(super) fn digest_of(token: &str) -> Option<[u8; 32]> {
+    let token = Zeroizing::new(URL_SAFE_NO_PAD.decode(token).ok()?);
+    (token.len() == 32).then(|| keyring::sha256(&token))
+}

@@ -104,8 +104,10 @@ async fn revoke(app: &App, which: &Which) -> Result<usize, Refused> {
     match which {
         Which { id: Some(id), .. } => {
             let id = SessionId::parse(id).ok_or_else(|| Refused("that is not a session's id".to_owned()))?;
-            end_session::end_session(app.auth(), Actor::Operator, id, &client).await.map_err(Refused::because)?;
-            Ok(1)
+            end_session::end_session(app.auth(), Actor::Operator, id, &client)
+                .await
+                .map(usize::from)
+                .map_err(Refused::because)
         }
         Which { user: Some(user), .. } => {
             let user = find(app, user).await?;

@@ -7,6 +7,7 @@ pub mod common_passwords;
 pub mod email;
 pub mod fold;
 pub mod password;
+pub mod preferences;
 pub mod refresh_token;
 pub mod role;
 pub mod rotation;

@@ -140,6 +140,30 @@ impl EndReason {
     }
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SessionKind {
+    /// An application, with tokens.
+    Api,
+    /// The web console, with a cookie. No token of such a session exists or is accepted.
+    Console,
+}
+
+impl SessionKind {
+    /// The stable name, on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Console => "console",
+        }
+    }
+
+    /// Reads the stable name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Api, Self::Console].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// Whether a session has ended. Expiry is not an end: it follows from the times alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SessionState {
@@ -159,6 +183,8 @@ pub enum SessionState {
 pub struct Session {
     /// The session's public name.
     pub id: SessionId,
+    /// What it is for.
+    pub kind: SessionKind,
     /// Whose it is.
     pub user_id: UserId,
     /// SHA-256 of the nonce that all its refresh tokens carry.

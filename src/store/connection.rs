@@ -79,6 +79,11 @@ fn open_postgres(url: &str) -> Result<AnyConnection, ConnectError> {
          SET client_min_messages = 'warning';
          SET application_name = 'relatch';",
     )?;
+    // Some failures are told apart by their words, which must not be translated. Only some may say so; for the others
+    // the server's own language stays.
+    connection.batch_execute(
+        "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); EXCEPTION WHEN insufficient_privilege THEN END $$;",
+    )?;
     Ok(AnyConnection::Postgres(connection))
 }
 

@@ -106,6 +106,7 @@ impl From<Error> for StoreError {
             error if is_connection_lost(&error) => Self::Unreachable(error.to_string()),
             error if is_serialization_failure(&error) => Self::GivenUp,
             error if is_storage_full(&error) => Self::StorageFull,
+            error if is_disk_failing(&error) => Self::Unreachable(error.to_string()),
             error if is_locked(&error) => Self::Busy("another process holds a lock for too long"),
             error => Self::Failed(Arc::new(error)),
         }
@@ -139,9 +140,28 @@ pub(crate) fn is_connection_lost(error: &Error) -> bool {
 fn is_serialization_failure(error: &Error) -> bool {
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        Error::DatabaseError(_, info) => info.message().contains("deadlock detected"),
+        Error::DatabaseError(_, info) => {
+            info.message().contains("deadlock detected") || info.details().is_some_and(tells_of_a_deadlock)
+        }
         _ => false,
     }
+}
+
+/// Whether these are the details of a deadlock, in whatever language the server speaks: a line for each process, which
+/// waits for a lock of the next one, and the last one for a lock of the first. diesel does not tell the error's code,
+/// and the names of locks are not translated.
+fn tells_of_a_deadlock(details: &str) -> bool {
+    let edges: Option<Vec<(&str, &str)>> = details
+        .lines()
+        .map(|line| {
+            let mut numbers = line.split(|letter: char| !letter.is_ascii_digit()).filter(|number| !number.is_empty());
+            let (waits, holds) = (numbers.next()?, numbers.next_back()?);
+            line.contains("Lock").then_some((waits, holds))
+        })
+        .collect();
+    let Some(edges) = edges.filter(|edges| edges.len() > 1) else { return false };
+    let next = edges.iter().cycle().skip(1);
+    edges.iter().zip(next).all(|((_, holds), (waits, _))| holds == waits)
 }
 
 /// Whether there is no room for the change.
@@ -150,8 +170,50 @@ fn is_storage_full(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(_, info) if full.iter().any(|words| info.message().contains(words)))
 }
 
+/// Whether SQLite could not read or write its files: another try, on a connection of its own, may find them well.
+fn is_disk_failing(error: &Error) -> bool {
+    matches!(error, Error::DatabaseError(_, info) if info.message() == "disk I/O error")
+}
+
 /// Whether the database waited in vain for somebody else.
 fn is_locked(error: &Error) -> bool {
     let words = ["database is locked", "due to statement timeout", "due to lock timeout"];
     matches!(error, Error::DatabaseError(_, info) if words.iter().any(|words| info.message().contains(words)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_disk_is_no_defect_of_ours_and_a_commit_on_it_is_of_unknown_outcome() {
+        let failed = || Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new("disk I/O error".to_owned()));
+        assert!(matches!(StoreError::from(failed()), StoreError::Unreachable(_)));
+        assert!(StoreError::from(failed()).is_passing());
+        assert!(matches!(StoreError::of_commit(failed()), StoreError::OutcomeUnknown(_)));
+    }
+
+    #[test]
+    fn a_deadlock_is_known_in_every_language_and_nothing_else_is_taken_for_one() {
+        for details in [
+            "Process 4711 waits for ShareLock on transaction 772; blocked by process 4712.\n\
+             Process 4712 waits for ShareLock on transaction 771; blocked by process 4711.",
+            "Prozess 12 wartet auf ShareLock-Sperre auf Transaktion 772; blockiert von Prozess 13.\n\
+             Prozess 13 wartet auf ExclusiveLock-Sperre auf Tupel (0,5) von Relation 9; blockiert von Prozess 14.\n\
+             Prozess 14 wartet auf ShareLock-Sperre auf Transaktion 771; blockiert von Prozess 12.",
+            "プロセス 12 は ShareLock を トランザクション 772 で待機していますが、プロセス 13 によってブロックされています。\n\
+             プロセス 13 は ShareLock を トランザクション 771 で待機していますが、プロセス 12 によってブロックされています。",
+        ] {
+            assert!(tells_of_a_deadlock(details), "{details}");
+        }
+        for details in [
+            "",
+            "Process 4711 waits for ShareLock on transaction 772; blocked by process 4711.",
+            "Process 4711 waits for ShareLock on transaction 772; blocked by process 4712.\n\
+             Process 4713 waits for ShareLock on transaction 771; blocked by process 4711.",
+            "Key (id)=(1) is still referenced from 1.\nKey (id)=(1) is still referenced from 1.",
+        ] {
+            assert!(!tells_of_a_deadlock(details), "{details}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ pub mod audit_events;
 mod ballast;
 pub mod changes;
 pub mod connection;
+pub mod console_preferences;
+pub mod console_sessions;
 pub mod dialect;
 pub mod error;
 #[cfg(feature = "failpoints")]

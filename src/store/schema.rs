@@ -55,6 +55,7 @@ diesel::table! {
         ended_ip -> Nullable<Binary>,
         ended_by -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
+        kind -> Text,
     }
 }
 
@@ -131,7 +132,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    console_sessions (key_digest) {
+        key_digest -> Binary,
+        session_id -> Binary,
+        security_version -> BigInt,
+        state -> Text,
+        confirmed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    console_preferences (user_id) {
+        user_id -> BigInt,
+        theme -> Text,
+        time_zone -> Text,
+        shortcuts -> Bool,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(console_sessions -> sessions (session_id));
+diesel::joinable!(console_preferences -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(reset_links -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(sessions, users, refresh_tokens, reset_links);
+diesel::allow_tables_to_appear_in_same_query!(
+    sessions,
+    users,
+    refresh_tokens,
+    console_sessions,
+    console_preferences,
+    reset_links,
+);

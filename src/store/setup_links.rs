@@ -28,3 +28,15 @@ pub fn replace(
 pub fn clear(connection: &mut AnyConnection) -> QueryResult<()> {
     diesel::delete(setup_links::table).execute(connection).map(|_| ())
 }
+
+/// Spends the link, if it is the valid one; `false` when it is not.
+pub fn spend(connection: &mut AnyConnection, token_digest: &[u8; 32], now: Timestamp) -> QueryResult<bool> {
+    let valid = setup_links::table.find(token_digest.as_slice()).filter(setup_links::expires_at.gt(now.as_micros()));
+    Ok(diesel::delete(valid).execute(connection)? == 1)
+}
+
+/// Whether this is the valid link.
+pub fn is_valid(connection: &mut AnyConnection, token_digest: &[u8; 32], now: Timestamp) -> QueryResult<bool> {
+    let valid = setup_links::table.find(token_digest.as_slice()).filter(setup_links::expires_at.gt(now.as_micros()));
+    diesel::select(diesel::dsl::exists(valid)).get_result(connection)
+}

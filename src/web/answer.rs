@@ -14,6 +14,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::admin;
 use super::deadline::Deadline;
 use super::problem::{Code, Problem};
 use super::state::State;
@@ -24,6 +25,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The id of the request, in the answer's `x-request-id` and in the log.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestId(pub Uuid);
+
+/// Marks an error's answer that has its own page for a body.
+pub(super) struct OwnPage;
 
 /// The outermost middleware.
 pub async fn finish<B: MessageBody + 'static>(
@@ -37,19 +41,22 @@ pub async fn finish<B: MessageBody + 'static>(
     let state = request.app_data::<actix_web::web::Data<State>>().cloned();
     let method = request.method().clone();
     let path: String = request.path().chars().take(200).collect();
+    let reader = if admin::is_page(&path) { Reader::Person } else { Reader::Program };
 
     // A server of tests may have no state; its answers come without a wait for any database.
     let database_wait = state.as_ref().map_or(Duration::ZERO, |state| state.database_wait);
     let deadline = Deadline::of_new(&request, database_wait);
     let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
     let (result, route) = match deadline.wait_for(answer).await {
-        None => (Err(log_and_render(&Problem::failure("the answer would have come too late", true), &id)), None),
+        None => {
+            (Err(log_and_render(&Problem::failure("the answer would have come too late", true), &id, reader)), None)
+        }
         Some(Ok(Ok(response))) => {
             let route = response.request().match_pattern();
-            (Ok(with_problem_body(response, &id)), route)
+            (Ok(with_problem_body(response, &id, reader)), route)
         }
-        Some(Ok(Err(error))) => (Err(render_error(&error, &id)), None),
-        Some(Err(_)) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id)), None),
+        Some(Ok(Err(error))) => (Err(render_error(&error, &id, reader)), None),
+        Some(Err(_)) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id, reader)), None),
     };
     let https = state.as_ref().is_some_and(|state| state.public_url.is_https());
     let (status, result) = match result {
@@ -80,27 +87,43 @@ pub async fn finish<B: MessageBody + 'static>(
 }
 
 /// Writes the body of an error, whether a handler or the framework made it.
-fn with_problem_body<B: MessageBody + 'static>(response: ServiceResponse<B>, id: &str) -> ServiceResponse<BoxBody> {
+fn with_problem_body<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+    id: &str,
+    reader: Reader,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let has_body = response.response().extensions().contains::<OwnPage>();
+    if has_body || !status.is_client_error() && !status.is_server_error() {
         return response.map_into_boxed_body();
     }
     let problem = response.response().extensions().get::<Problem>().cloned();
     let problem = problem.unwrap_or_else(|| Problem::of_status(status));
-    let mut rendered = log_and_render(&problem, id);
+    let mut rendered = log_and_render(&problem, id, reader);
     for allow in response.headers().get_all(header::ALLOW) {
         rendered.headers_mut().append(header::ALLOW, allow.clone());
     }
     response.into_response(rendered)
 }
 
-fn render_error(error: &Error, id: &str) -> HttpResponse {
+fn render_error(error: &Error, id: &str, reader: Reader) -> HttpResponse {
     let draft = error.error_response();
+    let status = draft.status();
+    if draft.extensions().contains::<OwnPage>() || !status.is_client_error() && !status.is_server_error() {
+        return draft;
+    }
     let problem = draft.extensions().get::<Problem>().cloned();
-    log_and_render(&problem.unwrap_or_else(|| Problem::of_status(draft.status())), id)
+    log_and_render(&problem.unwrap_or_else(|| Problem::of_status(status)), id, reader)
 }
 
-fn log_and_render(problem: &Problem, id: &str) -> HttpResponse {
+/// Who reads what went wrong.
+#[derive(Clone, Copy)]
+enum Reader {
+    Person,
+    Program,
+}
+
+fn log_and_render(problem: &Problem, id: &str, reader: Reader) -> HttpResponse {
     match problem.code() {
         Code::InternalError => {
             tracing::error!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request failed");
@@ -110,7 +133,10 @@ fn log_and_render(problem: &Problem, id: &str) -> HttpResponse {
         }
         _ => {}
     }
-    problem.render(id)
+    match reader {
+        Reader::Person => admin::error_page::of_problem(problem, id),
+        Reader::Program => problem.render(id),
+    }
 }
 
 /// Answers are for programs: no browser may run, frame, sniff, cache or leak them (ASVS 5.0 §3.4).

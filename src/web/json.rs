@@ -40,13 +40,10 @@ impl<T: JsonBody + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (is_json, announced) = (is_json(request), announced_length(request));
-        let payload = payload.take();
-        let pause = Deadline::pause(request, DEADLINE + DRAINED_FOR);
+        let is_json = is_json(request);
+        let (request, payload) = (request.clone(), payload.take());
         async move {
-            let body = read(payload, announced).await;
-            drop(pause);
-            let body = body?;
+            let body = read_body(&request, payload).await?;
             if !is_json {
                 return Err(Problem::new(Code::UnsupportedMediaType));
             }
@@ -75,6 +72,12 @@ fn is_json(request: &HttpRequest) -> bool {
 
 fn announced_length(request: &HttpRequest) -> Option<usize> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The bytes of a body, within the limit and the deadline.
+pub async fn read_body(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let _pause = Deadline::pause(request, DEADLINE + DRAINED_FOR);
+    read(payload, announced_length(request)).await
 }
 
 async fn read(mut payload: Payload, announced: Option<usize>) -> Result<Bytes, Problem> {

@@ -2,6 +2,7 @@
 //!
 //! Who may do what stands in a handler's signature: [`bearer::AuthenticatedUser`], [`bearer::AdminUser`] or neither.
 
+pub mod admin;
 pub mod answer;
 pub mod api;
 pub mod bearer;
@@ -15,13 +16,17 @@ pub mod query;
 pub mod state;
 
 use actix_web::guard::{self, Guard};
-use actix_web::web::{ServiceConfig, delete, patch, post, resource, scope};
+use actix_web::middleware::from_fn;
+use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
+use admin::guard::admins_only;
+use admin::{account as me, assets, dashboard, setup, sign_in, sign_out};
 use api::{account, sessions, tokens, users};
+use state::State;
 
 /// The whole route table.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
     config
         .service(
             scope("/api")
@@ -59,6 +64,30 @@ pub fn routes(config: &mut ServiceConfig) {
                         .route(delete().to(sessions::end_session)),
                 ),
         )
+        .service(
+            scope("/admin")
+                .wrap(admin::sessions(state))
+                .service(
+                    resource("/sign-in")
+                        .route(get().to(sign_in::show_sign_in))
+                        .route(post().to(sign_in::create_session)),
+                )
+                .service(resource("/sign-out").route(post().to(sign_out::end_session)))
+                .service(resource("/setup").route(get().to(setup::show_setup)).route(post().to(setup::create_admin)))
+                // Whatever else there is below /admin, or is not, is for admins alone.
+                .service(
+                    scope("")
+                        .wrap(from_fn(admins_only))
+                        .service(resource("").route(get().to(dashboard::show_dashboard)))
+                        .service(resource("/me").route(get().to(me::show_account)))
+                        .service(resource("/me/preferences").route(post().to(me::set_preferences)))
+                        .service(resource("/me/password").route(post().to(me::change_password)))
+                        .service(resource("/me/sessions/end-others").route(post().to(me::end_other_sessions)))
+                        .service(resource("/me/sessions/{sid}/end").route(post().to(me::end_session))),
+                ),
+        )
+        .service(resource("/assets/{file}").route(get().to(assets::show_asset)))
+        .service(resource("/favicon.ico").route(get().to(assets::show_icon)))
         .service(resource("/problems/{code}").route(get().to(problem::show_problem)))
         .service(resource("/health/live").route(get().to(health::show_liveness)))
         .service(resource("/health/ready").route(get().to(health::show_readiness)));

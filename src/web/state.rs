@@ -25,6 +25,16 @@ pub struct State {
 }
 
 impl State {
+    /// The name of a cookie of ours. With the prefix, browsers take it from this very host over TLS alone.
+    pub(super) fn cookie_name(&self, name: &str) -> String {
+        if self.public_url.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    /// Whether browsers may send our cookies over TLS alone: everywhere but on this very machine.
+    pub(super) fn cookies_are_secure(&self) -> bool {
+        self.public_url.is_https() || !self.public_url.is_loopback()
+    }
+
     /// The state that a request is served with.
     pub(super) fn of(request: &HttpRequest) -> Result<web::Data<Self>, Problem> {
         request.app_data::<web::Data<Self>>().cloned().ok_or_else(|| Problem::failure("the server has no state", false))

@@ -40,14 +40,14 @@ async fn m9_users_see_their_own_live_sessions_and_nothing_that_a_token_could_be_
     let life = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
     let expected = json!([
         {
-            "id": laptop.session_id, "userId": laptop.id, "state": "live", "generation": 1, "current": true,
+            "id": laptop.session_id, "userId": laptop.id, "kind": "api", "state": "live", "generation": 1, "current": true,
             "createdAt": began.after(Duration::from_secs(60)).to_string(), "createdIp": "127.0.0.1",
             "lastUsedAt": began.after(Duration::from_secs(60)).to_string(), "lastUsedIp": "127.0.0.1",
             "userAgent": "laptop", "idleExpiresAt": began.after(Duration::from_secs(60) + life(7)).to_string(),
             "expiresAt": began.after(Duration::from_secs(60) + life(90)).to_string(),
         },
         {
-            "id": phone.session_id, "userId": phone.id, "state": "live", "generation": 2, "current": false,
+            "id": phone.session_id, "userId": phone.id, "kind": "api", "state": "live", "generation": 2, "current": false,
             "createdAt": began.to_string(), "createdIp": "127.0.0.1",
             "lastUsedAt": app.now().to_string(), "lastUsedIp": "127.0.0.1",
             "userAgent": "phone 2", "idleExpiresAt": app.now().after(life(7)).to_string(),
@@ -167,7 +167,7 @@ async fn a_session_is_shown_with_every_rotation_and_what_became_of_it() {
     let shown = admin.get(&path).await.expect_status(200);
     let user = admin.get(&format!("/api/users/{}", person.id)).await.expect_status(200).json();
     let mut expected = json!({
-        "id": person.session_id, "userId": person.id, "state": "live", "generation": 3, "current": false,
+        "id": person.session_id, "userId": person.id, "kind": "api", "state": "live", "generation": 3, "current": false,
         "createdAt": at(0), "createdIp": "127.0.0.1", "lastUsedAt": at(2), "lastUsedIp": "127.0.0.1",
         "userAgent": "three", "idleExpiresAt": expires(2),
         "expiresAt": began.after(Duration::from_secs(90 * 24 * 60 * 60)).to_string(),

@@ -8,7 +8,7 @@ use crate::harness::{Answer, PASSWORD, Person, TestApp};
 const PAIR: &str = "email expiresIn id jwtToken refreshAfter refreshToken refreshTokenExpiresAt role sessionId tokenType \
                     username";
 const USER: &str = "createdAt email id lastLoginAt role status username";
-const SESSION: &str = "createdAt createdIp current expiresAt generation id idleExpiresAt lastUsedAt lastUsedIp state \
+const SESSION: &str = "createdAt createdIp current expiresAt generation id idleExpiresAt kind lastUsedAt lastUsedIp state \
                        userAgent userId";
 const ROTATION: &str = "createdAt createdIp expiresAt generation replacedBy revokedAt revokedIp userAgent";
 

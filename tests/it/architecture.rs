@@ -4,11 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Words that begin a path, such as `diesel::`, and the folders and files that may say them.
-const WORDS: [(&str, &[&str]); 9] = [
+const WORDS: [(&str, &[&str]); 13] = [
     ("diesel", &["src/store/"]),
     ("diesel_migrations", &["src/store/migrations.rs"]),
     ("r2d2", &["src/store/"]),
     ("actix_web", &["src/web/", "src/app.rs"]),
+    ("actix_session", &["src/web/admin/"]),
+    ("anyhow", &["src/web/admin/session_store.rs"]),
+    ("askama", &["src/web/admin/"]),
+    ("jiff", &["src/web/admin/moment.rs"]),
     ("bcrypt", &["src/auth/passwords.rs"]),
     ("jsonwebtoken", &["src/auth/access_tokens/"]),
     ("SystemTime", &["src/clock.rs"]),

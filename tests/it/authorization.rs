@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 26] = [
+const TABLE: [(&str, &str, Expected); 39] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -50,6 +50,20 @@ const TABLE: [(&str, &str, Expected); 26] = [
     ("POST", "/api/sessions/revoke", admins(415)),
     ("GET", "/api/sessions/{sid}", admins(200)),
     ("DELETE", "/api/sessions/{sid}", admins(204)),
+    // To the console a bearer token is nothing, so that everybody here is a stranger.
+    ("GET", "/admin/sign-in", anyone(200)),
+    ("POST", "/admin/sign-in", anyone(415)),
+    ("POST", "/admin/sign-out", anyone(415)),
+    ("GET", "/admin/setup", anyone(404)),
+    ("POST", "/admin/setup", anyone(415)),
+    ("GET", "/admin", anyone(303)),
+    ("GET", "/admin/me", anyone(303)),
+    ("POST", "/admin/me/preferences", anyone(303)),
+    ("POST", "/admin/me/password", anyone(303)),
+    ("POST", "/admin/me/sessions/end-others", anyone(303)),
+    ("POST", "/admin/me/sessions/{sid}/end", anyone(303)),
+    ("GET", "/assets/{file}", anyone(404)),
+    ("GET", "/favicon.ico", anyone(200)),
     ("GET", "/problems/{code}", anyone(200)),
     ("GET", "/health/live", anyone(200)),
     ("GET", "/health/ready", anyone(200)),
@@ -62,7 +76,7 @@ const TABLE: [(&str, &str, Expected); 26] = [
 const NO_ROUTE: &str = "/api/nothing";
 
 /// The routes that the source of the route table registers.
-fn registered() -> BTreeSet<(String, String)> {
+pub fn registered() -> BTreeSet<(String, String)> {
     let source = include_str!("../../src/web/mod.rs");
     let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");

@@ -102,6 +102,8 @@ async fn commands_beside_a_running_server_take_effect_within_a_second() {
     server.expect_refused_within_a_second(&token).await;
     let refused = server.post("/api/auth/refresh-token", &json!(pair.text_at("refreshToken"))).await;
     refused.expect_problem(401, "session_revoked");
+    let again = binary.run(&["session", "revoke", &pair.text_at("sessionId")]);
+    assert!(again.code == 0 && again.stdout.contains("0 sessions ended"), "it had ended already: {again:?}");
 
     let tokens = [sign_in().await.text_at("jwtToken"), sign_in().await.text_at("jwtToken")];
     let revoked = binary.run(&["session", "revoke", "--user", "saif", "--json"]);

@@ -61,6 +61,8 @@ pub struct VerifiedAccessToken {
     pub session_id: SessionId,
     /// The user's security version when it was issued.
     pub security_version: SecurityVersion,
+    /// From when on it is accepted.
+    pub usable_from: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
 }
@@ -166,10 +168,10 @@ impl AccessTokens {
     fn check(&self, claims: &Claims, now: Timestamp) -> Result<VerifiedAccessToken, AccessTokenError> {
         let (issued_at, not_before, expires_at) =
             (claims.iat.timestamp(), claims.nbf.timestamp(), claims.exp.timestamp());
+        let usable_from = not_before.max(issued_at.before(CLOCK_TOLERANCE));
         let is_ours = claims.iss == self.policy.issuer
             && claims.aud.contains(&self.policy.audience)
-            && issued_at <= now.after(CLOCK_TOLERANCE)
-            && not_before <= now
+            && usable_from <= now
             && expires_at.since(issued_at) <= self.policy.life;
         let parsed = UserId::parse(&claims.sub).zip(SessionId::parse(&claims.sid));
         match parsed {
@@ -179,7 +181,7 @@ impl AccessTokens {
                     return Err(AccessTokenError::Expired);
                 }
                 let security_version = SecurityVersion::new(claims.ver);
-                Ok(VerifiedAccessToken { user_id, session_id, security_version, expires_at })
+                Ok(VerifiedAccessToken { user_id, session_id, security_version, usable_from, expires_at })
             }
             _ => Err(AccessTokenError::Invalid),
         }

@@ -83,6 +83,19 @@ pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> Q
     Ok(ended)
 }
 
+/// Ends every session of a user but this one; says how many had not ended or expired before.
+pub fn end_others(connection: &mut AnyConnection, user: UserId, kept: SessionId, end: &End<'_>) -> QueryResult<usize> {
+    let live = sessions::table
+        .filter(sessions::user_id.eq(user.get()))
+        .filter(sessions::id.ne(kept.as_bytes().as_slice()))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::idle_expires_at.gt(end.at.as_micros()))
+        .filter(sessions::expires_at.gt(end.at.as_micros()));
+    let ended = diesel::update(live).set(end.changes()).execute(connection)?;
+    changes::note(connection, Some(user), end.at)?;
+    Ok(ended)
+}
+
 /// Ends the least recently used of a user's live sessions until at most `keep` are left besides `newest`.
 pub fn end_least_recently_used(
     connection: &mut AnyConnection,

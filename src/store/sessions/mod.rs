@@ -5,7 +5,7 @@ mod end;
 mod rotate;
 
 pub use bulk::{BulkFilter, count, end_batch};
-pub use end::{End, end, end_all, end_least_recently_used, end_with_nonce};
+pub use end::{End, end, end_all, end_least_recently_used, end_others, end_with_nonce};
 pub(super) use rotate::{Changes, rotate_free};
 pub use rotate::{Rotated, Rotation, rotate};
 
@@ -18,7 +18,7 @@ use super::error::impossible_row;
 use super::schema::sessions;
 use super::{address, statements};
 use crate::domain::client::Client;
-use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionState};
+use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionKind, SessionState};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 
@@ -41,6 +41,7 @@ pub(super) struct SessionRow {
     ended_at: Option<i64>,
     ended_by: Option<i64>,
     end_reason: Option<String>,
+    kind: String,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -79,6 +80,7 @@ impl TryFrom<SessionRow> for Session {
             expires_at: Timestamp::from_micros(row.expires_at),
             window_started_at: Timestamp::from_micros(row.window_started_at),
             window_generation: generation(row.window_generation)?,
+            kind: SessionKind::parse(&row.kind).ok_or_else(|| impossible_row("sessions", id, "unknown kind"))?,
             state,
             ended_by: row.ended_by.and_then(UserId::new),
         })
@@ -103,6 +105,7 @@ pub fn insert(connection: &mut AnyConnection, session: &Session, client: &Client
             sessions::expires_at.eq(session.expires_at.as_micros()),
             sessions::window_started_at.eq(session.window_started_at.as_micros()),
             sessions::window_generation.eq(i64::from(session.window_generation.get())),
+            sessions::kind.eq(session.kind.as_str()),
         ))
         .execute(connection)
         .map(|_| ())
@@ -166,4 +169,29 @@ pub fn list(
         query = query.filter(sessions::id.lt(before.as_bytes().to_vec()));
     }
     query.load(connection)?.into_iter().map(Session::try_from).collect()
+}
+
+/// Notes that a live session of the console was used, and when it expires unless it is used again.
+pub fn touch(
+    connection: &mut AnyConnection,
+    id: SessionId,
+    client: &Client,
+    now: Timestamp,
+    idle_expires_at: Timestamp,
+) -> QueryResult<bool> {
+    let live = sessions::table
+        .find(id.as_bytes().as_slice())
+        .filter(sessions::kind.eq(SessionKind::Console.as_str()))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::idle_expires_at.gt(now.as_micros()))
+        .filter(sessions::expires_at.gt(now.as_micros()));
+    let touched = diesel::update(live)
+        .set((
+            sessions::rotated_at.eq(now.as_micros()),
+            sessions::rotated_ip.eq(client.address().map(address::to_bytes)),
+            sessions::user_agent.eq(client.user_agent()),
+            sessions::idle_expires_at.eq(idle_expires_at.as_micros()),
+        ))
+        .execute(connection)?;
+    Ok(touched == 1)
 }

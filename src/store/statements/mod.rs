@@ -33,6 +33,7 @@ type SessionColumns = (
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<Text>,
+    Text,
 );
 type UserColumns =
     (BigInt, Text, Text, Text, Text, Text, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
@@ -40,7 +41,7 @@ type UserColumns =
 /// In the order of [`SessionRow`]'s fields.
 const SESSION_COLUMNS: &str = "s.id, s.user_id, s.nonce_digest, s.generation, s.created_at, s.created_ip, s.rotated_at, \
     s.rotated_ip, s.user_agent, s.idle_expires_at, s.expires_at, s.window_started_at, s.window_generation, s.ended_at, \
-    s.ended_by, s.end_reason";
+    s.ended_by, s.end_reason, s.kind";
 /// In the order of [`UserRow`]'s fields.
 const USER_COLUMNS: &str = "u.id, u.username, u.username_key, u.email, u.email_key, u.role, u.security_version, \
     u.created_at, u.last_login_at, u.disabled_at, u.deleted_at";
@@ -267,7 +268,8 @@ impl QueryFragment<Sqlite> for Rotate<'_> {
         // SQLite knows no alias behind RETURNING.
         out.push_sql(
             "id, user_id, nonce_digest, generation, created_at, created_ip, rotated_at, rotated_ip, user_agent, \
-             idle_expires_at, expires_at, window_started_at, window_generation, ended_at, ended_by, end_reason",
+             idle_expires_at, expires_at, window_started_at, window_generation, ended_at, ended_by, end_reason, \
+             kind",
         );
         Ok(())
     }

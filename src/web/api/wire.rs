@@ -124,6 +124,8 @@ impl<'a> From<&'a User> for UserJson<'a> {
 pub(super) struct SessionJson<'a> {
     id: String,
     user_id: i64,
+    /// `console` for a session of the web console, `api` for any other.
+    kind: &'static str,
     state: &'static str,
     created_at: String,
     created_ip: Option<IpAddr>,
@@ -153,6 +155,7 @@ impl<'a> SessionJson<'a> {
         Self {
             id: session.id.to_string(),
             user_id: session.user_id.get(),
+            kind: session.kind.as_str(),
             state,
             created_at: session.created_at.to_string(),
             created_ip: session.created_ip,

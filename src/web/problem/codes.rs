@@ -68,6 +68,8 @@ codes! {
         "Only an administrator may register administrators. Leave the role out, or send 1 or \"User\"."
     RegistrationClosed "registration_closed" FORBIDDEN "Registration is closed"
         "Only an administrator registers users here. Ask an administrator."
+    FormRefused "form_refused" FORBIDDEN "The form was not accepted"
+        "Nothing was changed. Go back, reload the page and send the form again, in one browser that accepts cookies."
     NotFound "not_found" NOT_FOUND "There is nothing here"
         "Check the path and the id in it."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "The method is not allowed here"

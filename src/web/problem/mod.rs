@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
 /// An error on its way to the client.
@@ -99,18 +99,17 @@ impl Problem {
         self.cause.as_deref()
     }
 
-    /// The whole answer.
+    /// What the client can do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The whole answer, for programs.
     pub fn render(&self, request_id: &str) -> HttpResponse {
         let status = self.code.status();
-        let mut answer = HttpResponse::build(status);
+        let mut answer = self.begin_answer();
         if let Some(challenge) = self.code.challenge() {
             answer.insert_header((header::WWW_AUTHENTICATE, challenge));
-        }
-        if let Some(wait) = self.retry_after {
-            answer.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
-        }
-        if self.code.ends_connection() {
-            answer.force_close();
         }
         answer.content_type(HeaderValue::from_static("application/problem+json")).json(Body {
             r#type: self.code.uri(),
@@ -122,6 +121,18 @@ impl Problem {
             retryable: self.code.retryable(),
             errors: &self.errors,
         })
+    }
+
+    /// The status and headers of the answer, whatever its body.
+    pub(super) fn begin_answer(&self) -> HttpResponseBuilder {
+        let mut answer = HttpResponse::build(self.code.status());
+        if let Some(wait) = self.retry_after {
+            answer.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
+        }
+        if self.code.ends_connection() {
+            answer.force_close();
+        }
+        answer
     }
 }
 

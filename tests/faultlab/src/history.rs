@@ -19,6 +19,10 @@ pub(crate) enum Kind {
     Disable,
     Enable,
     Profile,
+    /// Not a client's: an older store was put back, and every session in it ended.
+    Restored,
+    /// Not a client's: the server's clock was set to another time.
+    ClockSet,
     /// Not a client's: what was sent before and has not happened by now never will.
     Settled,
 }
@@ -104,6 +108,13 @@ impl History {
         let mut inner = self.inner.lock().expect("no writer panics");
         inner.0.write_all(&line).expect("the history can be written");
         inner.1.push(op);
+    }
+
+    /// Whether one of the operations that ended after `from` is like this.
+    pub(crate) fn any_since(&self, from: u64, is_wanted: impl Fn(&&Op) -> bool) -> bool {
+        // They are in the order of their ends, but for what was noted at the same moment.
+        let inner = self.inner.lock().expect("no writer panics");
+        inner.1.iter().rev().take_while(|op| op.t_ret + 1_000_000 >= from).any(|op| op.t_ret >= from && is_wanted(&op))
     }
 
     pub(crate) fn ops(&self) -> Vec<Op> {

@@ -23,6 +23,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) is_problem: bool,
+    /// It says when to try again.
+    pub(crate) says_when: bool,
     pub(crate) body: Value,
 }
 
@@ -139,6 +141,7 @@ fn receive(stream: &mut TcpStream) -> Result<(Answer, bool), &'static str> {
     }
     let body = serde_json::from_slice(&received[end + 4..end + 4 + length]).unwrap_or(Value::Null);
     let is_problem = header("content-type").is_some_and(|kind| kind.starts_with("application/problem+json"));
+    let says_when = header("retry-after").is_some_and(|value| value.parse::<u32>().is_ok());
     let keeps = !header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-    Ok((Answer { status, is_problem, body }, keeps))
+    Ok((Answer { status, is_problem, says_when, body }, keeps))
 }

@@ -1,5 +1,7 @@
 //! The load generator: seeded clients that do what honest clients, thieves and admins do, and note what they saw.
 
+mod surge;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,10 +14,12 @@ use serde_json::{Value, json};
 use crate::history::{self, History, Kind, Op, Outcome, fingerprint};
 use crate::http::{Answer, Client, Request, Sent};
 use crate::rng::Rng;
-use crate::server::Targets;
+use crate::server::{Launch, Targets};
 
 pub(crate) const PASSWORD: &str = "P@ssword123 of the lab";
 pub(crate) const ADMIN: &str = "lab_admin";
+
+pub(crate) use surge::{FIRST, Surge};
 
 /// How the load is made.
 #[derive(Clone, Debug)]
@@ -166,6 +170,63 @@ impl Load {
         Ok(id)
     }
 
+    /// What a worker learned joins what others have learned of the session meanwhile.
+    fn merge(&self, slot: &Mutex<Option<Session>>, session: Session) {
+        let mut held = lock(slot);
+        if let Some(known) = held.as_mut().filter(|known| known.id == session.id) {
+            known.left = known.left.min(session.left);
+            known.over |= session.over;
+            if session.tokens.len() >= known.tokens.len() {
+                known.tokens = session.tokens;
+                known.access = session.access;
+            }
+            return;
+        }
+        drop(held);
+        // Another worker has retired it; the list of the finished learns of tokens that are newer.
+        let mut finished = lock(&self.finished);
+        if let Some(known) = finished.iter_mut().rev().find(|known| known.id == session.id)
+            && session.tokens.len() > known.tokens.len()
+        {
+            known.tokens = session.tokens;
+            known.access = session.access;
+        }
+    }
+
+    /// While the load goes on: signs out up to `count` sessions that are in use, by their newest tokens, whatever else
+    /// happens to them. Gives how many were, and what the first of the others was answered.
+    pub(crate) fn revoke_some(&self, count: usize) -> Result<(usize, Option<String>), String> {
+        let mut worker = Worker::new(self, self.plan.workers + 3);
+        let (mut revoked, mut refused) = (0, None);
+        for slot in &self.slots {
+            if revoked == count {
+                break;
+            }
+            let Some(mut session) = lock(slot).clone().filter(|session| !session.over) else { continue };
+            let (outcome, answer) = worker.revoke_once(&mut session).ok_or("the load has stopped")?;
+            self.merge(slot, session);
+            if outcome == Outcome::Ok {
+                revoked += 1;
+            } else {
+                refused.get_or_insert(answer);
+            }
+        }
+        Ok((revoked, refused))
+    }
+
+    /// After an older store was put back, and before it is served: enables every user on the command line, since some
+    /// may be disabled in it.
+    pub(crate) fn enable_everybody(&self, launch: &Launch) -> Result<(), String> {
+        for user in 0..self.plan.users {
+            let mut op = Op::begin(history::now(), u32::MAX, Kind::Enable, "restored", user);
+            launch.command_line(&["user", "enable", &username(user)])?;
+            op.t_ret = history::now();
+            op.outcome = Outcome::Ok;
+            self.history.append(op);
+        }
+        Ok(())
+    }
+
     /// After the fault and a quiet period: every session's newest refresh and access token is presented once, by one
     /// client, those that ended included. Then of every third session a spent token is, and the newest one after it.
     pub(crate) fn probe_all(self: &Arc<Self>) -> Result<(), String> {
@@ -251,7 +312,7 @@ impl<'a> Worker<'a> {
             183..=262 => self.profile(&session)?,
             _ => self.refresh_until_answered(&mut session)?,
         }
-        self.merge(slot, session);
+        self.load.merge(slot, session);
         Some(())
     }
 
@@ -272,29 +333,6 @@ impl<'a> Worker<'a> {
         } else {
             drop(held);
             lock(&self.load.finished).push(session);
-        }
-    }
-
-    /// What this worker learned joins what others have learned of the session meanwhile.
-    fn merge(&self, slot: &Mutex<Option<Session>>, session: Session) {
-        let mut held = lock(slot);
-        if let Some(known) = held.as_mut().filter(|known| known.id == session.id) {
-            known.left = known.left.min(session.left);
-            known.over |= session.over;
-            if session.tokens.len() >= known.tokens.len() {
-                known.tokens = session.tokens;
-                known.access = session.access;
-            }
-            return;
-        }
-        drop(held);
-        // Another worker has retired it; the list of the finished learns of tokens that are newer.
-        let mut finished = lock(&self.load.finished);
-        if let Some(known) = finished.iter_mut().rev().find(|known| known.id == session.id)
-            && session.tokens.len() > known.tokens.len()
-        {
-            known.tokens = session.tokens;
-            known.access = session.access;
         }
     }
 
@@ -365,6 +403,18 @@ impl<'a> Worker<'a> {
     }
 
     fn revoke(&mut self, session: &mut Session) -> Option<()> {
+        let (outcome, _) = self.revoke_once(session)?;
+        if outcome == Outcome::Ok {
+            // Whoever has signed out may still find a door open.
+            let newest = session.tokens.len() - 1;
+            self.refresh(session, newest, "after the end")?;
+            self.profile(session)?;
+        }
+        Some(())
+    }
+
+    /// Signs out with one of the session's tokens; gives the answer in words, too.
+    fn revoke_once(&mut self, session: &mut Session) -> Option<(Outcome, String)> {
         let index = self.rng.index(session.tokens.len());
         let token = session.tokens[index].clone();
         let body = Value::String(token.clone());
@@ -374,15 +424,10 @@ impl<'a> Worker<'a> {
         op.generation = u32::try_from(index + 1).ok();
         op.parent_fp = Some(fingerprint(&token));
         let outcome = op.outcome;
+        let answer = format!("{} {}", op.status, op.code());
         self.load.history.append(op);
-        if outcome == Outcome::Ok {
-            // Whoever has signed out may still find a door open.
-            let newest = session.tokens.len() - 1;
-            self.refresh(session, newest, "after the end")?;
-            self.profile(session)?;
-        }
         session.over |= outcome == Outcome::Ok;
-        Some(())
+        Some((outcome, answer))
     }
 
     fn logout_all(&mut self, session: &mut Session) -> Option<()> {
@@ -531,7 +576,7 @@ const fn expected(kind: Kind, status: u16) -> bool {
         Kind::Revoke => status == 204,
         Kind::LogoutAll => matches!(status, 204 | 401),
         Kind::Disable | Kind::Enable => matches!(status, 200 | 401),
-        Kind::Settled => false,
+        Kind::Restored | Kind::ClockSet | Kind::Settled => false,
     }
 }
 
@@ -547,6 +592,8 @@ fn judge(op: &mut Op, answer: &Answer) {
         Some(format!("the status {} is not one of this operation", answer.status))
     } else if op.outcome != Outcome::Ok && (!answer.is_problem || op.code.is_none()) {
         Some("the refusal is no problem+json with a code".to_owned())
+    } else if matches!(op.status, 429 | 503) && !answer.says_when && op.code() != "outcome_unknown" {
+        Some("the refusal does not say when to try again".to_owned())
     } else {
         None
     };

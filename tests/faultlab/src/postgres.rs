@@ -1,7 +1,7 @@
 //! The Postgres cluster that `scripts/faultlab` has started for the lab alone.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,36 @@ impl Cluster {
             .map_err(|error| format!("no database could be made: {error}"))?;
         let (base, _) = self.url.rsplit_once('/').ok_or("the URL names no database")?;
         Ok(format!("{base}/{name}"))
+    }
+
+    /// Makes `to` a copy of the database `from`, in the place of what it was. Nobody may be using either.
+    pub(crate) fn copy(&self, from: &str, to: &str) -> Result<(), String> {
+        self.wait_until_unused(from)?;
+        let mut connection = self.connect()?;
+        connection
+            .batch_execute(&format!("DROP DATABASE IF EXISTS {to} WITH (FORCE)"))
+            .and_then(|()| connection.batch_execute(&format!("CREATE DATABASE {to} TEMPLATE {from}")))
+            .map_err(|error| format!("the database could not be copied: {error}"))
+    }
+
+    /// New databases are made in this folder from now on.
+    pub(crate) fn put_on(&self, folder: &Path) -> Result<(), String> {
+        let mut connection = self.connect()?;
+        let place = folder.display();
+        connection
+            .batch_execute(&format!("CREATE TABLESPACE faultlab LOCATION '{place}'"))
+            .and_then(|()| connection.batch_execute("ALTER ROLE CURRENT_USER SET default_tablespace = faultlab"))
+            .map_err(|error| format!("no place for databases could be made in {place}: {error}"))
+    }
+
+    /// Drops this database and the place that it was in.
+    pub(crate) fn take_off(&self, name: &str) -> Result<(), String> {
+        let mut connection = self.connect()?;
+        connection
+            .batch_execute("ALTER ROLE CURRENT_USER RESET default_tablespace")
+            .and_then(|()| connection.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+            .and_then(|()| connection.batch_execute("DROP TABLESPACE faultlab"))
+            .map_err(|error| format!("the place of the database could not be dropped: {error}"))
     }
 
     /// Where the server listens.

@@ -78,6 +78,14 @@ impl Launch {
         }
     }
 
+    /// Runs a command of the program beside a server, or without one.
+    pub(crate) fn command_line(&self, arguments: &[&str]) -> Result<(), String> {
+        match self.command()?.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status() {
+            Ok(status) if status.success() => Ok(()),
+            other => Err(format!("relatch {} failed ({other:?}): see {}", arguments.join(" "), self.log().display())),
+        }
+    }
+
     /// Starts it and waits until it serves. `Err` when it ends instead.
     pub(crate) fn start(&self) -> Result<Server, String> {
         let began = Instant::now();

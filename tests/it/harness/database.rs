@@ -104,7 +104,16 @@ pub async fn dump(database: &Database) -> String {
         }
         Database::Postgres(_) => {
             let mut text = String::new();
-            for table in ["meta", "counters", "users", "sessions", "refresh_tokens", "signing_keys", "audit_events"] {
+            for table in [
+                "meta",
+                "counters",
+                "users",
+                "sessions",
+                "refresh_tokens",
+                "signing_keys",
+                "audit_events",
+                "console_sessions",
+            ] {
                 let sql = format!("SELECT coalesce(string_agg(t::text, '\n'), '') AS rows FROM {table} t");
                 let rows: Vec<Rows> =
                     database.store().read(move |connection| diesel::sql_query(sql).load(connection)).await.unwrap();

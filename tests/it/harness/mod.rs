@@ -2,6 +2,7 @@
 
 mod answer;
 mod binary;
+mod browser;
 mod database;
 mod person;
 mod raw;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 pub use answer::Answer;
 pub use binary::{Binary, Served};
+pub use browser::{Browser, PageForm};
 pub use database::{Database, dump, execute, postgres_ca, tls_connections};
 pub use person::Person;
 pub use raw::{Exchange, exchange, raw, read_to_end};
@@ -156,6 +158,14 @@ impl TestApp {
         self.sign_in(username).await
     }
 
+    /// Makes an admin as an operator would, and signs them in to the console.
+    pub async fn console(&self, username: &str) -> Browser {
+        self.admin(username).await;
+        let browser = Browser::new(self);
+        browser.sign_in(username).await.expect_redirect("/admin");
+        browser
+    }
+
     /// Another session of somebody whom the harness made.
     pub async fn sign_in(&self, username: &str) -> Person {
         Person::of_pair(self, &self.login(username, PASSWORD).await.expect_status(200))
@@ -193,5 +203,10 @@ pub fn keyring() -> Keyring {
 }
 
 fn http_client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
 }

@@ -8,7 +8,7 @@ mod holder;
 mod keys;
 mod signature;
 
-pub use forge::part;
+pub use forge::{Signer, part};
 
 use forge::{ALGORITHMS, every_algorithm};
 

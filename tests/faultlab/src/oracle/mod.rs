@@ -129,7 +129,7 @@ impl Findings {
 
 /// Checks a whole history, and the store's facts when there are any.
 pub(crate) fn check(ops: &[Op], facts: Option<&Facts>, limits: &Limits) -> Findings {
-    let clients = || ops.iter().filter(|op| op.op != Kind::Settled);
+    let clients = || ops.iter().filter(|op| !matches!(op.op, Kind::Restored | Kind::ClockSet | Kind::Settled));
     let mut findings = Findings { ops: clients().count(), ..Findings::default() };
     findings.unknown = clients().filter(|op| op.outcome == Outcome::Info).count();
     let views = sessions::split(ops);

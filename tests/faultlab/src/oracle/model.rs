@@ -54,6 +54,8 @@ struct Search<'a> {
     steps: Vec<Step<'a>>,
     answered: usize,
     grace: u64,
+    clock_set: u64,
+    restored: u64,
     done: Vec<bool>,
     /// All answered steps before this one are done.
     first: usize,
@@ -81,7 +83,9 @@ pub(crate) fn explain(view: &View<'_>, limits: &Limits) -> Explanation {
         Outcome::Ok => limits.reach > 0,
         Outcome::Fail => false,
     };
-    steps.retain(|step| step.op.op != Kind::Profile || !says_nothing(step.op));
+    // Nor one that may have been refused for its time.
+    let out_of_time = |op: &Op| op.outcome == Outcome::Fail && op.t_ret >= view.clock_set;
+    steps.retain(|step| step.op.op != Kind::Profile || !(says_nothing(step.op) || out_of_time(step.op)));
     steps.sort_by_key(|step| (!step.answered, step.from));
     let count = steps.len();
     let answered = steps.iter().filter(|step| step.answered).count();
@@ -89,6 +93,8 @@ pub(crate) fn explain(view: &View<'_>, limits: &Limits) -> Explanation {
         steps,
         answered,
         grace: limits.grace,
+        clock_set: view.clock_set,
+        restored: view.restored.unwrap_or(u64::MAX),
         done: vec![false; count],
         first: 0,
         taken: 0,
@@ -191,7 +197,7 @@ impl Search<'_> {
                     continue;
                 }
                 let step = &self.steps[at];
-                match effect(*state, step, self.grace) {
+                match self.effect(*state, step) {
                     Effect::Impossible => {}
                     Effect::Nothing if step.answered && self.closes_a_door(step.from, latest_begun) => {
                         choices.push((at, *state));
@@ -255,56 +261,63 @@ enum Advance {
     Choices(Vec<(usize, State)>),
 }
 
-fn effect(state: State, step: &Step<'_>, grace: u64) -> Effect {
-    match (step.op.op, step.op.outcome) {
-        (Kind::Login, _) => match state {
-            State::Unborn => Effect::Becomes(State::Alive { generation: 1, from: step.from, to: step.until }),
-            _ => Effect::Impossible,
-        },
-        (Kind::Profile, Outcome::Ok) => fits(matches!(state, State::Alive { .. })),
-        (Kind::Profile, _) => fits(state == State::Dead),
-        (Kind::Revoke | Kind::Disable | Kind::LogoutAll, _) => match state {
-            State::Alive { .. } => Effect::Becomes(State::Dead),
-            // Taken a moment later it would end the session: both must be tried.
-            State::Unborn => Effect::Becomes(State::Unborn),
-            State::Dead => Effect::Nothing,
-        },
-        (Kind::Refresh, outcome) => refresh(state, step, outcome, grace),
-        (Kind::Enable | Kind::Settled, _) => Effect::Nothing,
+impl Search<'_> {
+    fn effect(&self, state: State, step: &Step<'_>) -> Effect {
+        match (step.op.op, step.op.outcome) {
+            (Kind::Login, _) => match state {
+                State::Unborn => Effect::Becomes(State::Alive { generation: 1, from: step.from, to: step.until }),
+                _ => Effect::Impossible,
+            },
+            (Kind::Profile, Outcome::Ok) => fits(matches!(state, State::Alive { .. })),
+            (Kind::Profile, _) => fits(state == State::Dead),
+            (Kind::Revoke | Kind::Disable | Kind::LogoutAll | Kind::Restored, _) => match state {
+                State::Alive { .. } => Effect::Becomes(State::Dead),
+                // Taken a moment later it would end the session: both must be tried.
+                State::Unborn => Effect::Becomes(State::Unborn),
+                State::Dead => Effect::Nothing,
+            },
+            (Kind::Refresh, outcome) => self.refresh(state, step, outcome),
+            (Kind::Enable | Kind::ClockSet | Kind::Settled, _) => Effect::Nothing,
+        }
+    }
+
+    fn refresh(&self, state: State, step: &Step<'_>, outcome: Outcome) -> Effect {
+        let State::Alive { generation, from, to } = state else {
+            return match (state, outcome, step.op.code()) {
+                (State::Dead, Outcome::Info, _) => Effect::Nothing,
+                (State::Dead, Outcome::Fail, "session_revoked" | "account_disabled") => Effect::Nothing,
+                // An older store may not know it.
+                (State::Dead, Outcome::Fail, _) if step.until > self.restored => Effect::Nothing,
+                _ => Effect::Impossible,
+            };
+        };
+        let rotated = State::Alive { generation: generation + 1, from: step.from, to: step.until };
+        if step.generation == generation {
+            return match outcome {
+                Outcome::Ok | Outcome::Info => Effect::Becomes(rotated),
+                Outcome::Fail => Effect::Impossible,
+            };
+        }
+        if step.generation > generation {
+            return Effect::Impossible;
+        }
+        let is_parent = step.generation + 1 == generation;
+        let any_time = step.until >= self.clock_set;
+        let may_be_within = is_parent && (any_time || step.from.saturating_sub(to) < self.grace);
+        let may_be_outside = !is_parent || any_time || step.until.saturating_sub(from) >= self.grace;
+        match (outcome, step.op.code()) {
+            (Outcome::Ok, _) => fits(may_be_within),
+            // Whoever loses the answer about a theft and asks again learns that the session has ended.
+            (Outcome::Fail, "refresh_token_reused" | "session_revoked") if may_be_outside => {
+                Effect::Becomes(State::Dead)
+            }
+            (Outcome::Fail, _) => Effect::Impossible,
+            (Outcome::Info, _) if may_be_outside => Effect::Becomes(State::Dead),
+            (Outcome::Info, _) => Effect::Nothing,
+        }
     }
 }
 
 const fn fits(fits: bool) -> Effect {
     if fits { Effect::Nothing } else { Effect::Impossible }
-}
-
-fn refresh(state: State, step: &Step<'_>, outcome: Outcome, grace: u64) -> Effect {
-    let State::Alive { generation, from, to } = state else {
-        return match (state, outcome, step.op.code()) {
-            (State::Dead, Outcome::Info, _) => Effect::Nothing,
-            (State::Dead, Outcome::Fail, "session_revoked" | "account_disabled") => Effect::Nothing,
-            _ => Effect::Impossible,
-        };
-    };
-    let rotated = State::Alive { generation: generation + 1, from: step.from, to: step.until };
-    if step.generation == generation {
-        return match outcome {
-            Outcome::Ok | Outcome::Info => Effect::Becomes(rotated),
-            Outcome::Fail => Effect::Impossible,
-        };
-    }
-    if step.generation > generation {
-        return Effect::Impossible;
-    }
-    let is_parent = step.generation + 1 == generation;
-    let may_be_within = is_parent && step.from.saturating_sub(to) < grace;
-    let may_be_outside = !is_parent || step.until.saturating_sub(from) >= grace;
-    match (outcome, step.op.code()) {
-        (Outcome::Ok, _) => fits(may_be_within),
-        // Whoever loses the answer about a theft and asks again learns that the session has ended.
-        (Outcome::Fail, "refresh_token_reused" | "session_revoked") if may_be_outside => Effect::Becomes(State::Dead),
-        (Outcome::Fail, _) => Effect::Impossible,
-        (Outcome::Info, _) if may_be_outside => Effect::Becomes(State::Dead),
-        (Outcome::Info, _) => Effect::Nothing,
-    }
 }

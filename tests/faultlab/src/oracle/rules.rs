@@ -75,6 +75,11 @@ pub(super) fn check_session(
     check_refusals(view, &danger, facts, findings);
     check_missed_thefts(view, findings);
     match facts {
+        Some(Some(facts)) if view.restored.is_some() && facts.end_reason.is_none() => {
+            findings.raise(Rule::Revival, view.id, "it is open in a store that is older than its end");
+        }
+        // The older store may know less of it, or nothing.
+        Some(_) if view.restored.is_some() => {}
         Some(Some(facts)) => check_facts(view, facts, &danger, findings),
         Some(None) => findings.raise(Rule::Lost, view.id, "the store does not know this session"),
         None => {}
@@ -118,7 +123,8 @@ impl Danger {
             // It cannot have been late for what it did itself.
             let users = used_by.get(&timed.generation()).map(Vec::as_slice).unwrap_or_default();
             let used = users.iter().find(|op| !std::ptr::eq(**op, timed.op));
-            let late = used.is_some_and(|used| timed.until.saturating_sub(used.t_inv) >= grace);
+            let late = used
+                .is_some_and(|used| timed.until.saturating_sub(used.t_inv) >= grace || timed.until >= view.clock_set);
             next < top || (next == top && late)
         };
         let theft = refreshes.iter().filter(|timed| is_theft(timed)).map(|timed| timed.op.t_inv).min();
@@ -152,7 +158,10 @@ fn check_revival(view: &View<'_>, reach: u64, findings: &mut Findings) {
         .filter(|end| end.op.outcome == Outcome::Ok)
         .filter(|end| end.op.op == Kind::Revoke || end.op.t_inv > view.born.t_ret)
         .map(|end| end.op.t_ret);
-    let seen = view.uses.iter().filter(|timed| timed.op.outcome == Outcome::Fail).map(|timed| timed.op.t_ret);
+    // An access token may have been refused for its time alone.
+    let is_word = |timed: &&Timed<'_>| timed.op.op != Kind::Profile || timed.op.t_ret < view.clock_set;
+    let refused = view.uses.iter().filter(|timed| timed.op.outcome == Outcome::Fail);
+    let seen = refused.filter(is_word).map(|timed| timed.op.t_ret);
     let Some(ended) = acknowledged.chain(seen).min() else { return };
     for timed in &view.uses {
         let reach = if timed.op.op == Kind::Profile { reach } else { 0 };
@@ -170,11 +179,19 @@ fn check_revival(view: &View<'_>, reach: u64, findings: &mut Findings) {
 fn check_refusals(view: &View<'_>, danger: &Danger, facts: Option<Option<&SessionFacts>>, findings: &mut Findings) {
     for timed in view.uses.iter().filter(|timed| timed.op.outcome == Outcome::Fail) {
         let op = timed.op;
+        // What the older store does not know was given out by one that is no more.
+        if view.restored.is_some_and(|restored| op.t_ret > restored) {
+            continue;
+        }
         let is_ours = matches!(op.code(), "session_revoked" | "account_disabled" | "refresh_token_reused");
         if op.op == Kind::Refresh && !is_ours {
             findings.raise(Rule::Lost, view.id, format_args!("a genuine token is not known: {}", describe(op)));
         }
         if op.t_ret >= danger.any {
+            continue;
+        }
+        // It may have expired by the clock, or be from its future.
+        if op.op == Kind::Profile && op.t_ret >= view.clock_set {
             continue;
         }
         if op.op == Kind::Profile {

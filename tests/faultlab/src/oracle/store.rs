@@ -81,6 +81,10 @@ pub(crate) fn read(url: &str) -> Result<Facts, String> {
     );
     let (lines, damage) = runtime
         .block_on(store.read(move |connection| {
+            if !sqlite {
+                // Requests may not take long; reading everything there is may.
+                diesel::sql_query("SET statement_timeout = 0").execute(connection)?;
+            }
             let lines: Vec<SessionLine> = diesel::sql_query(sessions).load(connection)?;
             let mut damage = Vec::new();
             if sqlite {

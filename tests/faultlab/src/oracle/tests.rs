@@ -392,3 +392,51 @@ fn a_long_history_with_many_racers_is_explained_quickly() {
     }
     assert_clean(&story.check_with(400, None, 0));
 }
+
+#[test]
+fn what_an_older_store_does_not_know_is_no_loss_but_what_lives_again_in_it_is_a_revival() {
+    let mut story = Story::begun();
+    story.refresh(1);
+    story.push(Kind::Restored, Outcome::Ok, "").session = String::new();
+    let living = |mut story: Story| {
+        story.refresh(2);
+        story
+    };
+    let told = |story: &Story, code| {
+        let mut story = Story { ops: story.ops.clone(), now: story.now };
+        story.refused(2, code);
+        story
+    };
+    for code in ["session_revoked", "refresh_token_invalid"] {
+        let findings = told(&story, code).check_with(1, Some("store_restored"), 0);
+        assert!(findings.is_clean(), "{code}: {} {:?}", findings.line(), findings.details);
+    }
+    assert_raised(&told(&story, "session_revoked").check_with(1, None, 0), Rule::Revival);
+    let revived = living(story);
+    assert_raised(&revived.check(), Rule::Revival);
+    assert_raised(&revived.check(), Rule::Model);
+}
+
+#[test]
+fn a_token_unknown_before_an_older_store_came_is_lost_all_the_same() {
+    let mut story = Story::begun();
+    story.refused(1, "refresh_token_invalid");
+    story.push(Kind::Restored, Outcome::Ok, "").session = String::new();
+    assert_raised(&story.check(), Rule::Lost);
+}
+
+#[test]
+fn once_the_clock_was_set_a_retry_may_be_late_and_an_access_token_out_of_time_but_nothing_else() {
+    let mut story = Story::begun();
+    story.refresh(1);
+    story.push(Kind::ClockSet, Outcome::Ok, "").session = String::new();
+    story.push(Kind::Profile, Outcome::Fail, "invalid_token");
+    let late = Story { ops: story.ops.clone(), now: story.now };
+    story.refresh(2);
+    assert!(story.check().is_clean(), "{:?}", story.check().details);
+    for (generation, is_clean) in [(1, true), (2, false)] {
+        let mut late = Story { ops: late.ops.clone(), now: late.now };
+        late.refused(generation, "refresh_token_reused");
+        assert_eq!(late.check().is_clean(), is_clean, "{generation}: {:?}", late.check().details);
+    }
+}

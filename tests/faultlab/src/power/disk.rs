@@ -44,6 +44,14 @@ pub(crate) fn cut_power(
                     apply(&mut file.durable, &change);
                 }
             }
+            // What a failed sync leaves is written or not at once, and no later sync makes up for it.
+            Change::FailedSync => {
+                let file = files.entry(path).or_default();
+                for change in std::mem::take(&mut file.pending) {
+                    survive(&mut file.durable, &change, rng);
+                }
+            }
+            Change::Failed => {}
             // SQLite syncs the folder where a deletion matters, and is right without it where not.
             Change::Delete => drop(files.remove(&path)),
             change => files.entry(path).or_default().pending.push(change),
@@ -120,7 +128,7 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
             bytes[begin..end].copy_from_slice(written);
         }
         Change::Truncate { length } => bytes.truncate(usize::try_from(*length).expect("files of the lab are small")),
-        Change::Sync | Change::Delete => {}
+        Change::Sync | Change::Delete | Change::FailedSync | Change::Failed => {}
     }
 }
 
@@ -157,5 +165,13 @@ mod tests {
         assert!(disks.contains(&synced));
         assert!(disks.contains(&vec![2; 2 * SECTOR]));
         assert!(disks.iter().any(|disk| disk[..SECTOR] != disk[SECTOR..]));
+    }
+
+    #[test]
+    fn no_later_sync_makes_up_for_one_that_failed() {
+        let disks = disks(&[write(0, 1), Change::FailedSync, write(4 * SECTOR as u64, 2), Change::Sync]);
+        assert!(disks.iter().all(|disk| disk[4 * SECTOR..] == vec![2; 2 * SECTOR]));
+        assert!(disks.iter().any(|disk| disk[..2 * SECTOR] == vec![1; 2 * SECTOR]));
+        assert!(disks.iter().any(|disk| disk[..SECTOR] == vec![9; SECTOR]));
     }
 }

@@ -11,10 +11,19 @@ use std::sync::{Mutex, OnceLock};
 /// What was done to a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
-    Write { offset: u64, bytes: Vec<u8> },
-    Truncate { length: u64 },
+    Write {
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        length: u64,
+    },
     Sync,
     Delete,
+    /// A sync that failed: the kernel may have thrown away what it could not write, and thinks that it is written.
+    FailedSync,
+    /// Any other operation that failed, and changed nothing.
+    Failed,
 }
 
 static JOURNAL: OnceLock<Mutex<File>> = OnceLock::new();
@@ -34,6 +43,8 @@ pub(super) const WRITE: u8 = 1;
 pub(super) const TRUNCATE: u8 = 2;
 pub(super) const SYNC: u8 = 3;
 pub(super) const DELETE: u8 = 4;
+pub(super) const FAILED_SYNC: u8 = 5;
+pub(super) const FAILED: u8 = 6;
 
 fn encode(path: &[u8], kind: u8, number: u64, bytes: &[u8]) -> Vec<u8> {
     let mut record = vec![kind];
@@ -68,6 +79,8 @@ fn next(bytes: &[u8]) -> Option<(String, Change, &[u8])> {
         TRUNCATE => Change::Truncate { length: number },
         SYNC => Change::Sync,
         DELETE => Change::Delete,
+        FAILED_SYNC => Change::FailedSync,
+        FAILED => Change::Failed,
         _ => return None,
     };
     Some((String::from_utf8_lossy(path).into_owned(), change, rest))

@@ -1,4 +1,5 @@
-//! A layer over SQLite's own files that notes every change in the journal and is otherwise not there.
+//! A layer over SQLite's own files that notes every change in the journal, fails when it is ordered to, and is otherwise
+//! not there.
 //!
 //! A file of this layer is a header with the real file behind it. The real layer is never moved or freed by SQLite,
 //! and gives every open file its methods.
@@ -8,11 +9,13 @@ use std::mem::size_of;
 use std::ptr;
 
 use libsqlite3_sys::{
-    SQLITE_IOERR_DELETE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE, SQLITE_OK, sqlite3_file,
-    sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+    SQLITE_FULL, SQLITE_IOERR_DELETE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_READ, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
+    SQLITE_OK, sqlite3_file, sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find,
+    sqlite3_vfs_register,
 };
 
 use super::journal;
+use super::trouble::{self, Trouble};
 
 /// Before the real file. SQLite aligns what it allocates to 8 bytes.
 #[repr(C, align(8))]
@@ -101,12 +104,43 @@ unsafe extern "C" fn delete(vfs: *mut sqlite3_vfs, name: *const c_char, sync: c_
 unsafe extern "C" fn write(file: *mut sqlite3_file, from: *const c_void, count: c_int, offset: sqlite3_int64) -> c_int {
     // SAFETY: SQLite gives an open file of ours and `count` bytes.
     unsafe {
+        if trouble::strikes(Trouble::Write) {
+            note(file, journal::FAILED, 0, &[]);
+            return SQLITE_IOERR_WRITE;
+        }
+        if grows(file, i64::from(count) + offset) && trouble::strikes(Trouble::Full) {
+            note(file, journal::FAILED, 0, &[]);
+            return SQLITE_FULL;
+        }
         let bytes = std::slice::from_raw_parts(from.cast::<u8>(), usize::try_from(count).unwrap_or(0));
         if !note(file, journal::WRITE, offset, bytes) {
             return SQLITE_IOERR_WRITE;
         }
         let below = real(file);
         (*(*below).pMethods).xWrite.map_or(SQLITE_IOERR_WRITE, |write| write(below, from, count, offset))
+    }
+}
+
+/// Whether the file would be longer with its last byte before `end`. Files without a name are nobody's.
+unsafe fn grows(file: *mut sqlite3_file, end: i64) -> bool {
+    // SAFETY: the caller gives an open file of ours.
+    unsafe {
+        let (mut size, below) = (0, real(file));
+        !(*file.cast::<Header>()).name.is_null()
+            && (*(*below).pMethods).xFileSize.is_some_and(|measure| measure(below, &raw mut size) == SQLITE_OK)
+            && end > size
+    }
+}
+
+unsafe extern "C" fn read(file: *mut sqlite3_file, to: *mut c_void, count: c_int, offset: sqlite3_int64) -> c_int {
+    // SAFETY: SQLite gives an open file of ours and room for `count` bytes.
+    unsafe {
+        if trouble::strikes(Trouble::Read) {
+            note(file, journal::FAILED, 0, &[]);
+            return SQLITE_IOERR_READ;
+        }
+        let below = real(file);
+        (*(*below).pMethods).xRead.map_or(SQLITE_IOERR_READ, |read| read(below, to, count, offset))
     }
 }
 
@@ -124,6 +158,10 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) ->
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: SQLite gives an open file of ours.
     unsafe {
+        if trouble::strikes(Trouble::Sync) {
+            note(file, journal::FAILED_SYNC, 0, &[]);
+            return SQLITE_IOERR_FSYNC;
+        }
         let below = real(file);
         let code = (*(*below).pMethods).xSync.map_or(SQLITE_IOERR_FSYNC, |sync| sync(below, flags));
         if code == SQLITE_OK && !note(file, journal::SYNC, 0, &[]) {
@@ -151,7 +189,6 @@ macro_rules! pass_on {
 
 pass_on! {
     close xClose () -> c_int, or SQLITE_OK;
-    read xRead (to: *mut c_void, count: c_int, offset: sqlite3_int64) -> c_int, or SQLITE_IOERR_WRITE;
     file_size xFileSize (size: *mut sqlite3_int64) -> c_int, or SQLITE_IOERR_WRITE;
     lock xLock (level: c_int) -> c_int, or SQLITE_IOERR_WRITE;
     unlock xUnlock (level: c_int) -> c_int, or SQLITE_IOERR_WRITE;

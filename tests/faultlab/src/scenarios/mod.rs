@@ -1,13 +1,17 @@
 //! What is broken, when and how often; and what every scenario has in common.
 
+mod clock;
 mod contention;
+mod disk;
 mod drain;
 mod kill;
 mod network;
+mod overload;
 mod power;
+mod restore;
 mod seeded;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -46,6 +50,11 @@ pub(crate) fn run(lab: &Lab, scenario: &str, database: &str) -> Result<bool, Str
         "lost-answers" => network::between_client_and_server(lab, database),
         "exhaustion" => network::exhaustion(lab, database),
         "contention" => contention::one_session(lab, database),
+        "disk-errors" => disk::fails(lab, database),
+        "disk-full" => disk::full(lab, database),
+        "overload" => overload::sign_ins(lab, database),
+        "restore" => restore::older_store(lab, database),
+        "clock" => clock::jumps(lab, database),
         _ => Err("there is no such scenario".to_owned()),
     }
 }
@@ -90,13 +99,25 @@ impl<'a> Run<'a> {
         plan: &Plan,
         grace: u32,
     ) -> Result<Self, String> {
+        Self::prepare_in(lab, scenario, database, plan, grace, None)
+    }
+
+    /// The same with an SQLite store in another folder than everything else.
+    pub(crate) fn prepare_in(
+        lab: &'a Lab,
+        scenario: &str,
+        database: &str,
+        plan: &Plan,
+        grace: u32,
+        store: Option<&Path>,
+    ) -> Result<Self, String> {
         let name = format!("{scenario} {database}");
         let folder = lab.artifacts.join(format!("{scenario}-{database}-{}", lab.seed));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let folder = folder.canonicalize().map_err(|error| error.to_string())?;
         let (url, database) = match database {
-            "sqlite" => (format!("sqlite://{}", folder.join("relatch.db").display()), None),
+            "sqlite" => (format!("sqlite://{}", store.unwrap_or(&folder).join(power::STORE).display()), None),
             "postgres" => {
                 let cluster = lab.cluster.as_ref().ok_or("this needs --postgres")?;
                 let name = format!("faultlab_{scenario}").replace('-', "_");

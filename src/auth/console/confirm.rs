@@ -1,0 +1,54 @@
+//! Giving the password again, before something dangerous (ASVS 5.0 §7.5.3).
+
+use std::time::Duration;
+
+use super::ConsoleUser;
+use super::begin::draw_key;
+use crate::auth::Auth;
+use crate::auth::failure::Failure;
+use crate::auth::passwords::Verification;
+use crate::domain::password::Password;
+use crate::keyring;
+use crate::secret::Secret;
+use crate::store::{console_sessions, sessions, users};
+
+/// How long a password that was given counts.
+pub const CONFIRMED_FOR: Duration = Duration::from_mins(5);
+
+/// Why nothing is confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    /// It is not the user's password.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The session ended or the account was changed meanwhile.
+    #[error("the session is not what it was when this began")]
+    SessionChanged,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Verifies the password of whoever is signed in, and gives their session another key: the old one is worth nothing
+/// afterwards.
+pub async fn confirm_password(auth: &Auth, user: &ConsoleUser, password: &str) -> Result<Secret<String>, ConfirmError> {
+    let password = Password::from_login(password).map_err(|_| ConfirmError::WrongPassword)?;
+    let id = user.principal.user.id;
+    let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
+    if auth.passwords.verify(password, stored).await.map_err(Failure::from)? == Verification::Wrong {
+        return Err(ConfirmError::WrongPassword);
+    }
+    let key = draw_key()?;
+    let (digest, now) = (keyring::sha256(key.expose().as_bytes()), auth.now());
+    let (session, version) = (user.session.id, user.principal.user.security_version);
+    let renewed = auth
+        .write(move |connection| {
+            let found = sessions::find_with_user(connection, session)?;
+            let holds = found.is_some_and(|(session, user)| {
+                session.is_live(now) && user.is_active() && user.security_version == version
+            });
+            if holds { console_sessions::renew(connection, session, &digest, now) } else { Ok(false) }
+        })
+        .await?;
+    if renewed { Ok(key) } else { Err(ConfirmError::SessionChanged) }
+}

@@ -1,0 +1,103 @@
+//! Before something dangerous: a page that says what will happen, and the password once more.
+
+use actix_web::dev::Payload;
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse};
+use askama::Template;
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+
+use super::form::{Fields, FormErrors, Posted, TOKEN};
+use super::guard::{Console, to_sign_in};
+use super::page::{self, Layout, Tab};
+use crate::auth::console::{ConfirmError, confirm_password};
+use crate::web::problem::Problem;
+use crate::web::state::State;
+
+/// The field in which the password is given again.
+const PASSWORD: &str = "confirm_password";
+
+/// A form as [`Posted`] has it, from somebody who gave their password in the last five minutes.
+///
+/// A handler that takes this runs for nobody else: others get a page that asks for the password, carries all fields
+/// along and sends them to the same handler again. Whoever gives it gets another key, so that the cookie from before
+/// is worth nothing.
+pub struct Confirmed {
+    /// The admin.
+    pub console: Console,
+    /// What was written.
+    pub fields: Fields,
+}
+
+#[derive(Template)]
+#[template(path = "admin/confirm_password.html")]
+struct PasswordPage<'a> {
+    layout: Layout,
+    action: &'a str,
+    fields: Vec<(String, String)>,
+    errors: FormErrors,
+}
+
+impl FromRequest for Confirmed {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        async move {
+            let Posted { console, mut fields } = Posted::from_request(&request, &mut payload).await?;
+            let password = fields.take(PASSWORD);
+            if console.is_confirmed() {
+                return Ok(Self { console, fields });
+            }
+            let Some(password) = password else {
+                return Err(page::instead(ask(&request, &console, &fields, FormErrors::default())?));
+            };
+            let state = State::of(&request)?;
+            match confirm_password(&state.auth, console.user(), &password).await {
+                Ok(key) => {
+                    console.adopt(&key)?;
+                    Ok(Self { console, fields })
+                }
+                Err(ConfirmError::WrongPassword) => {
+                    let errors = FormErrors::one(PASSWORD, "The password is wrong.");
+                    Err(page::instead(ask(&request, &console, &fields, errors)?))
+                }
+                Err(ConfirmError::SessionChanged) => Err(page::instead(to_sign_in(&request))),
+                Err(ConfirmError::Failed(failure)) => Err(Problem::from(failure).into()),
+            }
+        }
+        .boxed_local()
+    }
+}
+
+fn ask(request: &HttpRequest, console: &Console, fields: &Fields, errors: FormErrors) -> Result<HttpResponse, Problem> {
+    let shown = PasswordPage {
+        layout: console.layout("Give your password again", Tab::Me),
+        action: request.uri().path_and_query().map_or("", |target| target.as_str()),
+        fields: fields.iter().filter(|(name, _)| name != TOKEN).cloned().collect(),
+        errors,
+    };
+    if shown.errors.is_empty() { page::show(&shown) } else { page::show_again(&shown) }
+}
+
+/// A page between a button and what it does: what is affected, what is not, and the button once more.
+#[derive(Template)]
+#[template(path = "admin/confirmation.html")]
+pub struct Confirmation {
+    /// The title is the question.
+    pub layout: Layout,
+    /// What will happen, a sentence each.
+    pub affected: Vec<String>,
+    /// What will not, a sentence each.
+    pub unaffected: Vec<String>,
+    /// Where the form goes.
+    pub action: String,
+    /// What it carries besides the token.
+    pub fields: Vec<(String, String)>,
+    /// What the button says: the same verb as the title.
+    pub button: String,
+    /// Whether it takes something away.
+    pub is_dangerous: bool,
+    /// Where to go instead.
+    pub back: String,
+}

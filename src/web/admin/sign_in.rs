@@ -1,0 +1,114 @@
+//! `/admin/sign-in`
+
+use actix_session::Session;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde::Deserialize;
+
+use super::flash::{self, Flash};
+use super::form::{self, Fields, FormErrors};
+use super::guard;
+use super::moment::Zone;
+use super::next::Next;
+use super::page::{self, Layout};
+use super::session_store;
+use super::visitor::{self, Visitor};
+use crate::auth::console::{self, SignedIn};
+use crate::auth::login::LoginError;
+use crate::web::client::ClientOf;
+use crate::web::problem::Problem;
+use crate::web::query::Query;
+use crate::web::state::State;
+
+#[derive(Template)]
+#[template(path = "admin/sign_in.html")]
+struct SignInPage {
+    layout: Layout,
+    next: String,
+    identifier: String,
+    errors: FormErrors,
+    /// Whether a cookie would get lost: the console is not served over plain http to other machines.
+    is_insecure: bool,
+}
+
+/// Where to go afterwards.
+#[derive(Deserialize)]
+pub struct SignInQuery {
+    next: Option<String>,
+}
+
+/// `GET /admin/sign-in`
+pub async fn show_sign_in(
+    request: HttpRequest,
+    state: Data<State>,
+    Query(query): Query<SignInQuery>,
+) -> Result<HttpResponse, Problem> {
+    let next = query.next.as_deref().and_then(Next::parse);
+    if guard::look_up(&request).await?.is_some() {
+        return Ok(page::see_other(target(next.as_ref())));
+    }
+    let visitor = Visitor::of(&request, &state)?;
+    let shown = sign_in_page(&state, &visitor, next.as_ref(), "", FormErrors::default());
+    visitor.remember(&state, page::show(&shown)?)
+}
+
+/// `POST /admin/sign-in`
+pub async fn create_session(
+    request: HttpRequest,
+    state: Data<State>,
+    session: Session,
+    ClientOf(client): ClientOf,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let fields: Fields = form::read(&request, payload.into_inner()).await?;
+    visitor::check_token(&request, &state, &fields)?;
+    let next = Next::parse(fields.text("next"));
+    let identifier = fields.text("identifier");
+    match console::sign_in(&state.auth, identifier, fields.text("password"), &client).await {
+        Ok(signed_in) => begin(&state, &session, &signed_in, target(next.as_ref())),
+        Err(LoginError::Failed(failure)) => Err(failure.into()),
+        Err(LoginError::InvalidCredentials | LoginError::Password(_)) => {
+            let errors = FormErrors::one("identifier", "The username or the password is wrong.");
+            let visitor = Visitor::of(&request, &state)?;
+            let shown = sign_in_page(&state, &visitor, next.as_ref(), identifier, errors);
+            page::show_again(&shown)
+        }
+    }
+}
+
+/// Gives the browser the cookie of a session that has begun, in place of whatever it had.
+pub(super) fn begin(
+    state: &State,
+    session: &Session,
+    signed_in: &SignedIn,
+    path: &str,
+) -> Result<HttpResponse, Problem> {
+    session.clear();
+    session_store::adopt(session, &signed_in.key)?;
+    if let Some(at) = signed_in.previous_login_at {
+        let moment = Zone::named("UTC").moment(at);
+        flash::say(session, Flash::done(format!("You are signed in. Your last sign-in was at {}.", moment.local)))?;
+    }
+    visitor::forget(state, page::see_other(path))
+}
+
+fn target(next: Option<&Next>) -> &str {
+    next.map_or("/admin", Next::as_str)
+}
+
+fn sign_in_page(
+    state: &State,
+    visitor: &Visitor,
+    next: Option<&Next>,
+    identifier: &str,
+    errors: FormErrors,
+) -> SignInPage {
+    SignInPage {
+        layout: Layout { form_token: visitor.form_token(state), ..Layout::of_visitor("Sign in") },
+        next: next.map_or_else(String::new, |next| next.as_str().to_owned()),
+        identifier: identifier.to_owned(),
+        errors,
+        is_insecure: !state.public_url.is_https() && !state.public_url.is_loopback(),
+    }
+}

@@ -1,0 +1,92 @@
+// Comforts for the console. Every page works without them.
+const $ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// Ids can be copied.
+const addCopyButtons = (root) => {
+  for (const code of $("[data-copy]", root)) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard?.writeText(code.dataset.copy);
+      button.textContent = "Copied";
+    });
+    code.after(button);
+  }
+};
+if (navigator.clipboard) addCopyButtons(document);
+
+// One box ticks all boxes of its table.
+for (const box of $("input[data-all]")) {
+  const boxes = () => $(`input[name="${CSS.escape(box.dataset.all)}"]`, box.closest("form, table, main"));
+  box.hidden = false;
+  box.addEventListener("change", () => boxes().forEach((other) => (other.checked = box.checked)));
+}
+
+// A link or a button to a confirmation opens it here, and not on a page of its own.
+const openDialog = async (url, opener) => {
+  const answer = await fetch(url, { headers: { accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const content = page.querySelector("[data-dialog]");
+  if (!answer.ok || answer.redirected || !content) return location.assign(url);
+  const dialog = document.createElement("dialog");
+  const title = document.createElement("h2");
+  title.id = "dialog-title";
+  title.textContent = page.querySelector("h1").textContent;
+  dialog.setAttribute("aria-labelledby", title.id);
+  dialog.append(title, document.importNode(content, true));
+  dialog.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-close]")) return;
+    event.preventDefault();
+    dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    opener.focus();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+};
+for (const link of $("a[data-confirm]")) {
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    openDialog(link.href, link).catch(() => location.assign(link.href));
+  });
+}
+
+// A summary of errors is read first.
+const errors = document.querySelector(".errors");
+if (errors) {
+  errors.tabIndex = -1;
+  errors.focus();
+}
+
+// Single keys, unless they are switched off or something is being written.
+const pages = { d: "/admin", u: "/admin/users", s: "/admin/sessions", a: "/admin/audit", k: "/admin/keys" };
+let went = 0;
+const onKey = (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+  if (event.key === "/") {
+    const search = document.querySelector("input[type=search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+    }
+  } else if (event.key === "g") {
+    went = event.timeStamp;
+    return;
+  } else if (event.timeStamp - went < 1500 && pages[event.key]) {
+    location.assign(pages[event.key]);
+  } else if (event.key === "x") {
+    event.target.closest("tr")?.querySelector("input[type=checkbox]")?.click();
+  } else if (event.key === "r") {
+    document.querySelector("[data-key=r]")?.click();
+  } else if (event.key === "?") {
+    location.assign("/admin/me#preferences");
+  }
+  went = 0;
+};
+if (document.body.dataset.shortcuts === "on") document.addEventListener("keydown", onKey);

@@ -1,0 +1,141 @@
+//! What browsers are told, and what pages must not hold.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::Method;
+
+use crate::harness::{Answer, Browser, TestApp};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+fn check(answer: &Answer) {
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("content-type", "text/html; charset=utf-8"),
+        ("server", ""),
+        ("x-powered-by", ""),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}: {answer:?}");
+    }
+    assert!(answer.header("permissions-policy").contains("camera=()"));
+    // Nothing inline: no style, no handler, no script but the module.
+    for selector in ["[style]", "style", "script:not([src])", "[onclick]", "[onload]", "[onerror]", "iframe", "base"] {
+        assert!(answer.texts(selector).is_empty(), "{selector}: {answer:?}");
+    }
+    assert_eq!(answer.attributes("script", "type"), ["module"]);
+    for link in [answer.attributes("[href]", "href"), answer.attributes("[src]", "src")].concat() {
+        assert!(link.starts_with('/') && !link.starts_with("//") || link.starts_with('#'), "{link}");
+    }
+    answer.heading();
+    assert_eq!(answer.attributes("main", "id"), ["main"]);
+    assert_eq!(answer.attributes(".skip", "href"), ["#main"]);
+    assert!(answer.texts("title")[0].ends_with(" – Relatch"), "{answer:?}");
+    assert!(answer.text.len() < 40 * 1024);
+}
+
+#[tokio::test]
+async fn p1_p2_p4_p6_every_page_has_the_headers_and_nothing_inline() {
+    let app = TestApp::start().await;
+    let admin = app.console("root").await;
+    for path in ["/admin", "/admin/me", "/admin/nothing"] {
+        check(&admin.get(path).await);
+    }
+    for path in ["/admin/sign-in", "/admin/sign-in?next=a&next=b", "/admin/setup"] {
+        check(&Browser::new(&app).get(path).await);
+    }
+    check(&admin.send(admin.request(Method::PUT, "/admin/me")).await.expect_status(405));
+    check(&admin.send(admin.request(Method::POST, "/admin/me/preferences").body("{}")).await.expect_status(415));
+    // Redirects and assets have those that go for all answers.
+    let page = admin.get("/admin").await;
+    for path in [page.attributes("link[rel=stylesheet]", "href"), page.attributes("script", "src")].concat() {
+        let asset = admin.get(&path).await.expect_status(200);
+        assert_eq!(asset.header("cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!((asset.header("x-content-type-options"), asset.header("set-cookie")), ("nosniff", ""));
+    }
+    let redirect = Browser::new(&app).get("/admin").await;
+    assert_eq!((redirect.header("x-content-type-options"), redirect.header("cache-control")), ("nosniff", "no-store"));
+    admin.get("/assets/app.00000000.css").await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn p3_over_tls_browsers_are_told_to_stay_with_it() {
+    let app = TestApp::with(&[
+        ("PUBLIC_URL", "https://auth.example.com"),
+        ("INSECURE_DEVELOPMENT", ""),
+        ("BCRYPT_COST", "10"),
+    ])
+    .await;
+    let page = Browser::new(&app).get("/admin/sign-in").await;
+    assert_eq!(page.header("strict-transport-security"), "max-age=63072000; includeSubDomains");
+}
+
+#[tokio::test]
+async fn every_page_has_an_icon_and_so_has_everything_else() {
+    let app = TestApp::start().await;
+    let browser = Browser::new(&app);
+    let page = browser.get("/admin/sign-in").await;
+    let icon = browser.get(&page.attributes("link[rel=icon]", "href")[0]).await.expect_status(200);
+    assert_eq!(icon.header("content-type"), "image/svg+xml");
+    assert!(browser.get("/favicon.ico").await.expect_status(200).text.starts_with("<svg"));
+}
+
+#[tokio::test]
+async fn every_part_that_the_navigation_leads_to_is_there() {
+    let app = TestApp::start().await;
+    let admin = app.console("root").await;
+    let links = admin.get("/admin").await.attributes("nav a", "href");
+    assert!(links.contains(&"/admin".to_owned()), "{links:?}");
+    for link in links {
+        let page = admin.get(&link).await.expect_status(200);
+        assert_eq!(page.attributes("nav [aria-current=page]", "href"), [link]);
+    }
+}
+
+#[tokio::test]
+async fn p7_hostile_names_are_text_and_nothing_else() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let hostile =
+        ["\"><img src=x onerror=alert(1)>", "<script>alert(1)</script>", "javascript:alert(1)", "\u{202e}txt.exe"];
+    for (number, agent) in hostile.iter().chain([&"x".repeat(500).as_str()]).enumerate() {
+        let login = serde_json::json!({ "username": "root", "password": crate::harness::PASSWORD });
+        let value = reqwest::header::HeaderValue::from_bytes(agent.as_bytes()).unwrap();
+        let request = app.request(Method::POST, "/api/auth/login").json(&login).header("user-agent", value);
+        app.send(request).await.expect_status(200);
+        let page = browser.get("/admin/me").await.expect_status(200);
+        check(&page);
+        assert_eq!(page.texts("td[data-label=Agent] bdi").len(), number + 3);
+        assert!(page.texts("img, td script").is_empty(), "{page:?}");
+    }
+    for text in hostile {
+        let form = Browser::new(&app);
+        let shown = form.get("/admin/sign-in").await.form("/admin/sign-in");
+        let answer = form.submit(&shown.with("identifier", text).with("password", "x")).await.expect_status(400);
+        check(&answer);
+        assert_eq!(answer.attributes("#identifier", "value"), [text]);
+    }
+}
+
+#[test]
+fn p7_templates_escape_everything_and_hold_nothing_inline() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/admin");
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 10);
+    for file in files {
+        assert_eq!(file.extension().unwrap(), "html", "{file:?} would not be escaped");
+        let text = fs::read_to_string(&file).unwrap();
+        for word in ["|safe", "| safe", "escape none", "style=", " onclick", "<style", "javascript:"] {
+            assert!(!text.contains(word), "{file:?} says {word}");
+        }
+        // Attributes with values from elsewhere are quoted.
+        assert!(!text.contains("={{"), "{file:?} has an unquoted attribute");
+    }
+}

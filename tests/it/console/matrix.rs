@@ -1,0 +1,108 @@
+//! Every route of the console, for everybody there is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::authorization::registered;
+use crate::harness::{Browser, PageForm, TestApp};
+
+/// The statuses for nobody, a user, an admin, a disabled admin, an expired session, and an admin's bearer token alone.
+type Expected = [u16; 6];
+
+const ADMINS: Expected = [303, 403, 200, 303, 303, 303];
+/// Forms that are not accepted even from an admin, since this sends them without a token.
+const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
+
+/// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
+const TABLE: [(&str, &str, Expected); 11] = [
+    ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
+    ("POST", "/admin/sign-in", [403; 6]),
+    ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
+    ("GET", "/admin/setup", [404; 6]),
+    ("POST", "/admin/setup", [403; 6]),
+    ("GET", "/admin", ADMINS),
+    ("GET", "/admin/me", ADMINS),
+    ("POST", "/admin/me/preferences", ACTIONS),
+    ("POST", "/admin/me/password", ACTIONS),
+    ("POST", "/admin/me/sessions/end-others", ACTIONS),
+    ("POST", "/admin/me/sessions/{sid}/end", ACTIONS),
+];
+
+/// Everybody there is, in the order of [`Expected`].
+async fn everybody(app: &TestApp) -> Vec<Browser> {
+    let expired = app.console("expired").await;
+    app.advance(Duration::from_secs(31 * 60));
+    let (root, user) = (app.admin("root").await, app.user("user").await);
+    let disabled = app.console("disabled").await;
+    let id = app.sign_in("disabled").await.id;
+    root.patch(&format!("/api/users/{id}"), &json!({ "disabled": true })).await.expect_status(200);
+    let users = Browser::new(app);
+    users.sign_in(&user.username).await.expect_redirect("/admin");
+    vec![Browser::new(app), users, app.console("admin").await, disabled, expired, Browser::new(app)]
+}
+
+#[tokio::test]
+async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
+    let listed: BTreeSet<_> =
+        TABLE.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    let routes: BTreeSet<_> = registered().into_iter().filter(|(_, path)| path.starts_with("/admin")).collect();
+    assert_eq!(listed, routes);
+    let app = TestApp::start().await;
+    let everybody = everybody(&app).await;
+    let token = app.sign_in("root").await.access_token;
+    for (method, path, expected) in TABLE {
+        for (who, (browser, status)) in everybody.iter().zip(expected).enumerate() {
+            let path = path.replace("{sid}", "0199a1b2-0000-7000-8000-000000000000");
+            let form = PageForm { action: path.clone(), fields: vec![("token".to_owned(), "AAAA".to_owned())] };
+            let request =
+                if method == "POST" { browser.submission(&form) } else { browser.request(Method::GET, &path) };
+            let request = if who == 5 { request.bearer_auth(&token) } else { request };
+            let answer = browser.send(request).await;
+            let cell = format!("{method} {path} for {who}");
+            assert_eq!(answer.status, status, "{cell}: {answer:?}");
+            if status == 303 && path != "/admin/sign-in" {
+                assert!(answer.header("location").starts_with("/admin/sign-in"), "{cell}: {answer:?}");
+            }
+            if status == 403 {
+                assert!(answer.header("content-type").starts_with("text/html"), "{cell}: {answer:?}");
+            }
+            // What asks for a form is not done by asking for a page.
+            if method == "POST" && !["/admin/sign-in", "/admin/setup"].contains(&path.as_str()) && who == 2 {
+                for method in [Method::GET, Method::HEAD] {
+                    let answer = browser.send(browser.request(method.clone(), &path)).await;
+                    assert_eq!(answer.status, 405, "{method} {path}: {answer:?}");
+                    assert_eq!(answer.header("allow"), "POST", "{method} {path}: {answer:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn m1_what_is_no_page_is_guarded_too_and_p10_a_page_has_no_other_name() {
+    let app = TestApp::start().await;
+    let (nobody, admin) = (Browser::new(&app), app.console("root").await);
+    for path in ["/admin/nothing", "/admin/me/x.css", "/admin/me.css", "/admin/me/", "/admin/", "/admin/me;x"] {
+        nobody.get(path).await.expect_redirect("/admin/sign-in");
+        let answer = admin.get(path).await;
+        assert_eq!(answer.status, 404, "{path}: {answer:?}");
+        assert!(answer.texts("h1") == ["There is nothing here"] && !answer.text.contains("root"), "{answer:?}");
+    }
+    assert_eq!(admin.get("/administrator").await.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn m4_a_cookie_is_nothing_to_the_api_and_a_bearer_token_nothing_to_the_console() {
+    let app = TestApp::start().await;
+    let admin = app.console("root").await;
+    for path in ["/api/users", "/api/users/profile", "/api/sessions"] {
+        admin.get(path).await.expect_problem(401, "authentication_required");
+    }
+    let token = app.sign_in("root").await.access_token;
+    let browser = Browser::new(&app);
+    let answer = browser.send(browser.request(Method::GET, "/admin/me").bearer_auth(&token)).await;
+    answer.expect_redirect("/admin/sign-in?next=%2Fadmin%2Fme");
+}

@@ -1,0 +1,13 @@
+//! The web console: who gets in, how sessions begin and end, what forms are accepted, and what pages look like.
+
+mod account;
+mod confirm;
+mod forms;
+mod headers;
+mod matrix;
+mod sessions;
+mod setup;
+mod sign_in;
+
+/// The name of the cookie over plain http on this machine.
+const COOKIE: &str = "relatch";
