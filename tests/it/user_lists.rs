@@ -14,7 +14,7 @@ const ROLES: [Option<Role>; 3] = [None, Some(Role::Admin), Some(Role::User)];
 const STATES: [StatusFilter; 4] =
     [StatusFilter::Existing, StatusFilter::Active, StatusFilter::Disabled, StatusFilter::Deleted];
 
-/// Makes users of all sorts: every hundredth is an admin, every seventieth disabled, every ninetieth deleted, a third have
+/// Makes users of all sorts, with the ids up to `count` that nobody has: every hundredth is an admin, every seventieth disabled, every ninetieth deleted, a third have
 /// never signed in, and of the others three each did so at the same moment.
 pub async fn make_users(app: &TestApp, count: usize) {
     let numbers = if app.database.is_postgres() {
@@ -29,7 +29,7 @@ pub async fn make_users(app: &TestApp, count: usize) {
             'e' || (n * 104729 % 1000003) || '@example.com', 'e' || (n * 104729 % 1000003) || '@example.com',
             CASE WHEN n % 100 = 0 THEN 'Admin' ELSE 'User' END, 'x', 1, n, n, n,
             CASE WHEN n % 3 <> 0 THEN n * 31 % 1009 END, CASE WHEN n % 70 = 0 THEN n END,
-            CASE WHEN n % 90 = 0 THEN n END FROM {numbers};
+            CASE WHEN n % 90 = 0 THEN n END FROM {numbers} WHERE n > (SELECT coalesce(max(id), 0) FROM users);
          UPDATE counters SET value = {count} WHERE name = 'user_id';"
     );
     execute(&app.database, &sql).await;

@@ -2,10 +2,12 @@
 
 mod bulk;
 mod end;
+mod of_user;
 mod rotate;
 
 pub use bulk::{BulkFilter, count, end_batch};
 pub use end::{End, end, end_all, end_least_recently_used, end_others, end_with_nonce};
+pub use of_user::{WithSessions, find_with_sessions};
 pub(super) use rotate::{Changes, rotate_free};
 pub use rotate::{Rotated, Rotation, rotate};
 
