@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -15,6 +16,7 @@ use crate::domain::session::EndReason;
 use crate::domain::user::{User, UserId, UserStatus};
 use crate::keyring;
 use crate::secret::Secret;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::{reset_links, sessions, users};
 
 /// How long a link can be used.
@@ -60,9 +62,15 @@ enum Made {
 
 /// Makes a new token for a link of this user, 256 bits, and makes every earlier one invalid. Only the token's SHA-256 is
 /// stored.
-pub async fn make_reset_token(auth: &Auth, actor: Actor<'_>, id: UserId) -> Result<Secret<String>, ResetLinkError> {
+pub async fn make_reset_token(
+    auth: &Auth,
+    actor: Actor<'_>,
+    id: UserId,
+    client: &Client,
+) -> Result<Secret<String>, ResetLinkError> {
     let token = Zeroizing::new(entropy::bytes::<32>().map_err(Failure::from)?);
     let (digest, credentials, now) = (keyring::sha256(token.as_slice()), actor.credentials(), auth.now());
+    let (by, client) = (actor.by(), client.clone());
     let made = auth
         .write(move |connection| {
             if !credentials.still_hold(connection)? {
@@ -75,6 +83,7 @@ pub async fn make_reset_token(auth: &Auth, actor: Actor<'_>, id: UserId) -> Resu
                 UserStatus::Active => {}
             }
             reset_links::replace(connection, &user, &digest, now, now.after(LIFE))?;
+            audit_events::record(connection, &Event::new(Kind::ResetLinkCreated, now, by, &client).about(id))?;
             Ok(Made::Link)
         })
         .await?;
@@ -109,7 +118,9 @@ pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Clien
                 return Ok(false);
             }
             let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
-            sessions::end_all(connection, id, &end)?;
+            let ended = sessions::end_all(connection, id, &end)?;
+            let event = Event::new(Kind::PasswordReset, now, By::User(id), &client).about(id);
+            audit_events::record(connection, &event.with(json!({ "by": "link", "sessionsEnded": ended })))?;
             Ok(true)
         })
         .await?;

@@ -1,6 +1,8 @@
 //! What admins do with several users at once: all of it in one transaction, with an account of what was done.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use serde_json::json;
 
 use super::failure::Failure;
 use super::{Actor, Auth};
@@ -8,6 +10,7 @@ use crate::domain::client::Client;
 use crate::domain::role::Role;
 use crate::domain::session::EndReason;
 use crate::domain::user::{User, UserId, UserStatus};
+use crate::store::audit_events::{self, Event, Kind};
 use crate::store::dialect::{self, Lock};
 use crate::store::{sessions, user_batches, users};
 
@@ -66,7 +69,8 @@ pub async fn change_users(
     client: &Client,
 ) -> Result<BatchReport, BatchError> {
     let ids: Vec<UserId> = ids.iter().copied().collect::<HashSet<_>>().into_iter().take(BATCH_MAX).collect();
-    let (by, credentials, now, client) = (actor.user_id(), actor.credentials(), auth.now(), client.clone());
+    let (by, user_id) = (actor.by(), actor.user_id());
+    let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     let job = move |connection: &mut _| {
         if !credentials.still_hold(connection)? {
             return Ok(None);
@@ -84,20 +88,38 @@ pub async fn change_users(
         report.unchanged = before - chosen.len();
         if action == BatchAction::Disable {
             let admins = users::count_active_admins(connection)?;
-            report.last_admin = spare_last_admin(&mut chosen, admins, by);
+            report.last_admin = spare_last_admin(&mut chosen, admins, user_id);
         }
         let ids: Vec<UserId> = chosen.iter().map(|user| user.id).collect();
         report.done = ids.len();
         if action != BatchAction::RevokeSessions {
             user_batches::set_disabled(connection, &ids, action == BatchAction::Disable, now)?;
         }
-        let reason = match action {
-            BatchAction::Enable => return Ok(Some(report)),
-            BatchAction::RevokeSessions => EndReason::EndedByAdmin,
-            BatchAction::Disable => EndReason::AccountDisabled,
+        let (kind, reason) = match action {
+            BatchAction::Enable => (Kind::UserEnabled, None),
+            BatchAction::RevokeSessions => (Kind::SessionsRevoked, Some(EndReason::EndedByAdmin)),
+            BatchAction::Disable => (Kind::UserDisabled, Some(EndReason::AccountDisabled)),
         };
-        let end = sessions::End { at: now, reason, by, client: &client };
-        report.sessions_ended = user_batches::end_sessions(connection, &ids, &end)?.len();
+        let mut ended: HashMap<i64, usize> = HashMap::new();
+        if let Some(reason) = reason {
+            let end = sessions::End { at: now, reason, by: user_id, client: &client };
+            for user in user_batches::end_sessions(connection, &ids, &end)? {
+                *ended.entry(user).or_default() += 1;
+            }
+        }
+        report.sessions_ended = ended.values().sum();
+        for id in &ids {
+            let event = Event::new(kind, now, by, &client).about(*id);
+            let number = ended.get(&id.get()).copied().unwrap_or(0);
+            let detail = match action {
+                BatchAction::Enable => json!({}),
+                BatchAction::Disable => json!({ "sessionsEnded": number }),
+                BatchAction::RevokeSessions => {
+                    json!({ "reason": EndReason::EndedByAdmin.as_str(), "sessionsEnded": number })
+                }
+            };
+            audit_events::record(connection, &event.with(detail))?;
+        }
         Ok(Some(report))
     };
     // What takes away must be possible when the disk is full, too.

@@ -21,6 +21,7 @@ mod migrations;
 pub mod pruning;
 pub mod refresh_tokens;
 pub mod reset_links;
+pub mod rollups;
 mod rotations;
 pub mod schema;
 pub mod sessions;

@@ -154,6 +154,7 @@ pub async fn delete_user(
 /// `POST /admin/users/{id}/restore`
 pub async fn restore_user(
     state: Data<State>,
+    ClientOf(client): ClientOf,
     path: Path<String>,
     Posted { console, .. }: Posted,
 ) -> Result<HttpResponse, Problem> {
@@ -162,7 +163,7 @@ pub async fn restore_user(
         let text = "The user is not deleted.";
         return show_refusal(&state, &console, user.id, StatusCode::CONFLICT, text).await;
     }
-    let done = restore(&state.auth, user.id).await;
+    let done = restore(&state.auth, console.actor(), user.id, &client).await;
     finish(&state, &console, &user, done, Ends::Nothing, "is restored. Their sessions stay ended.").await
 }
 
@@ -191,6 +192,7 @@ pub async fn change_email(
 pub async fn make_reset_link(
     request: HttpRequest,
     state: Data<State>,
+    ClientOf(client): ClientOf,
     path: Path<String>,
     posted: Posted,
 ) -> Result<HttpResponse, Error> {
@@ -199,7 +201,7 @@ pub async fn make_reset_link(
         Role::Admin if !is_self(&posted.console, &user) => posted.confirmed(&request).await?.console,
         _ => posted.console,
     };
-    let refusal = match make_reset_token(&state.auth, console.actor(), user.id).await {
+    let refusal = match make_reset_token(&state.auth, console.actor(), user.id, &client).await {
         Ok(token) => {
             return Ok(page::show(&ResetLinkPage {
                 layout: console.layout(format!("Reset link for {}", user.username.as_str()), Tab::Users),

@@ -13,6 +13,7 @@ use crate::web::admin::form::{Fields, FormErrors, Posted};
 use crate::web::admin::guard::Console;
 use crate::web::admin::page::{self, Layout, Tab};
 use crate::web::admin::setup::errors_of;
+use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
 use crate::web::state::State;
 
@@ -35,7 +36,12 @@ pub async fn show_new_user(state: Data<State>, console: Console) -> Result<HttpR
 }
 
 /// `POST /admin/users`. Making an admin asks for the password of whoever does it.
-pub async fn create_user(request: HttpRequest, state: Data<State>, posted: Posted) -> Result<HttpResponse, Error> {
+pub async fn create_user(
+    request: HttpRequest,
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let role = Role::parse(posted.fields.text("role"));
     let (console, fields) = match role {
         Some(Role::Admin) => {
@@ -51,9 +57,9 @@ pub async fn create_user(request: HttpRequest, state: Data<State>, posted: Poste
     let (username, email) = (fields.text("username"), fields.text("email"));
     let made = if fields.text("how") == "password" {
         let account = NewAccount { username, email, password: fields.text("password"), role };
-        register(&state.auth, console.actor(), account).await.map(|user| (user, None))
+        register(&state.auth, console.actor(), account, &client).await.map(|user| (user, None))
     } else {
-        let made = register_with_link(&state.auth, console.actor(), username, email, role).await;
+        let made = register_with_link(&state.auth, console.actor(), username, email, role, &client).await;
         made.map(|(user, token)| (user, Some(token)))
     };
     match made {

@@ -7,6 +7,7 @@ use askama::Template;
 
 use super::state_words::{self, Badge};
 use super::{id_of, path_of};
+use crate::auth::audit::list::{AuditEvent, EventQuery, list_events};
 use crate::auth::sessions::{WithSessions, user_with_sessions};
 use crate::domain::role::Role;
 use crate::domain::session::{Session, SessionState};
@@ -19,8 +20,9 @@ use crate::web::admin::page::{self, Layout, Tab};
 use crate::web::problem::{Code, Problem};
 use crate::web::state::State;
 
-/// How many sessions are shown.
+/// How many sessions and events are shown.
 const SESSIONS: u32 = 100;
+const EVENTS: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "admin/user.html")]
@@ -45,7 +47,18 @@ struct UserPage {
     live_sessions: usize,
     sessions: Vec<Row>,
     is_cut: bool,
+    events: Vec<EventRow>,
     errors: FormErrors,
+}
+
+struct EventRow {
+    at: Moment,
+    kind: String,
+    result: String,
+    tone: &'static str,
+    sign: &'static str,
+    by: String,
+    address: String,
 }
 
 struct Row {
@@ -105,6 +118,8 @@ async fn user_page(
     let shown = usize::try_from(SESSIONS).unwrap_or(usize::MAX);
     let is_cut = sessions.len() > shown;
     sessions.truncate(shown);
+    let asked = EventQuery { subject: Some(id.to_string()), ..EventQuery::default() };
+    let events = list_events(&state.auth, asked, None, EVENTS).await?.events;
     let now = state.auth.now();
     Ok(UserPage {
         layout: console.layout(format!("User {}", user.username.as_str()), Tab::Users),
@@ -128,6 +143,7 @@ async fn user_page(
         live_sessions: sessions.iter().filter(|(session, _)| session.is_live(now)).count(),
         sessions: sessions.into_iter().map(|(session, ended_by)| row(state, console, session, ended_by)).collect(),
         is_cut,
+        events: events.into_iter().map(|event| event_row(console, event)).collect(),
         errors,
     })
 }
@@ -163,5 +179,23 @@ fn row(state: &State, console: &Console, session: Session, ended_by: Option<Stri
         by,
         short_id: id.chars().skip(24).collect(),
         id,
+    }
+}
+
+fn event_row(console: &Console, event: AuditEvent) -> EventRow {
+    let (tone, sign) = match event.severity.as_str() {
+        "critical" => ("bad", "✕"),
+        "warning" => ("warn", "!"),
+        _ => ("calm", "✓"),
+    };
+    let by = event.actor.map(|actor| actor.username.unwrap_or_else(|| format!("user {}", actor.id)));
+    EventRow {
+        at: console.moment(event.occurred_at),
+        by: by.unwrap_or(event.actor_kind),
+        address: event.address.map_or_else(|| "–".to_owned(), |address| address.to_string()),
+        kind: event.kind,
+        result: event.result,
+        tone,
+        sign,
     }
 }
