@@ -237,3 +237,31 @@ async fn o1_without_the_sessions_token_nothing_is_done() {
     assert_eq!(users.as_array().unwrap().len(), 2);
     assert_eq!(users[1]["id"], json!(saif.id));
 }
+
+#[tokio::test]
+async fn the_page_shows_what_happened_to_the_user_and_who_did_it() {
+    let app = TestApp::start().await;
+    let (browser, saif) = (app.console("root").await, app.user("saif").await);
+    for action in ["revoke-sessions", "role", "disable"] {
+        press_and_confirm(&browser, saif.id, action).await.expect_status(303);
+    }
+    press(&browser, saif.id, "enable").await.expect_status(303);
+    press(&browser, saif.id, "reset-link").await.expect_status(200);
+    press_and_confirm(&browser, saif.id, "delete").await.expect_status(303);
+    press(&browser, saif.id, "restore").await.expect_status(303);
+    let page = browser.get(&format!("/admin/users/{}", saif.id)).await.expect_status(200);
+    let expected = [
+        ("user.restored", "root"),
+        ("user.deleted", "root"),
+        ("reset_link.created", "root"),
+        ("user.enabled", "root"),
+        ("user.disabled", "root"),
+        ("user.role_changed", "root"),
+        ("sessions.revoked", "root"),
+        ("login.succeeded", "saif"),
+        ("user.registered", "anonymous"),
+    ];
+    let shown: Vec<_> = page.texts("td[data-label=What]").into_iter().zip(page.texts("td[data-label=By]")).collect();
+    let shown: Vec<_> = shown.iter().map(|(what, by)| (what.as_str(), by.as_str())).collect();
+    assert_eq!(shown, expected);
+}

@@ -41,6 +41,11 @@ async fn ticked_users_are_signed_out_disabled_and_enabled_and_nobody_else() {
     sami.profile().await.expect_problem(401, "invalid_token");
     let said = tick_and_confirm(&browser, &[saif.id, mara.id, sami.id], "enable").await;
     assert_eq!(said, ["✓ 3 users were enabled."]);
+    let events = app.sign_in("root").await.get(&format!("/api/audit-events?subject={}&limit=5", sami.id)).await;
+    let events = events.expect_status(200).json();
+    let kinds: Vec<_> = events.as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..2], ["user.enabled", "user.disabled"]);
+    assert_eq!(events[1]["detail"]["sessionsEnded"], 1);
     app.sign_in("sami").await.profile().await.expect_status(200);
 }
 
