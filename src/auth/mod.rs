@@ -31,6 +31,7 @@ pub mod register_with_link;
 pub mod reset_link;
 pub mod revoke_token;
 pub mod secret_key;
+pub mod session_search;
 pub mod sessions;
 pub mod setup_link;
 mod signing_keys;

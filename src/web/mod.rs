@@ -21,7 +21,7 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, dashboard, reset, setup, sign_in, sign_out, users as people};
+use admin::{account as me, assets, dashboard, reset, sessions as seen, setup, sign_in, sign_out, users as people};
 use api::{account, audit, sessions, tokens, users};
 use state::State;
 
@@ -103,7 +103,21 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("/users/{id}/reset-link").route(post().to(people::actions::make_reset_link)))
                         .service(resource("/users/{id}/delete").route(post().to(people::actions::delete_user)))
                         .service(resource("/users/{id}/restore").route(post().to(people::actions::restore_user)))
-                        .service(resource("/users/{id}/email").route(post().to(people::actions::change_email))),
+                        .service(resource("/users/{id}/email").route(post().to(people::actions::change_email)))
+                        .service(resource("/sessions").route(get().to(seen::list::list_sessions)))
+                        .service(resource("/sessions/revoke").route(post().to(seen::revoke::revoke_sessions)))
+                        .service(
+                            resource("/sessions/revoke-matching")
+                                .route(post().to(seen::revoke::revoke_matching_sessions)),
+                        )
+                        .service(
+                            resource("/sessions/revoke-all").route(post().to(seen::revoke_all::revoke_all_sessions)),
+                        )
+                        .service(resource("/sessions/{sid}").route(get().to(seen::show::show_session)))
+                        .service(resource("/sessions/{sid}/revoke").route(post().to(seen::revoke::revoke_session)))
+                        .service(
+                            resource("/users/{id}/sessions/{sid}").route(get().to(seen::show::show_session_of_user)),
+                        ),
                 ),
         )
         .service(resource("/reset").route(get().to(reset::show_reset)).route(post().to(reset::reset_password)))

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 56] = [
+const TABLE: [(&str, &str, Expected); 63] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -63,6 +63,13 @@ const TABLE: [(&str, &str, Expected); 56] = [
     ("POST", "/admin/me/password", anyone(303)),
     ("POST", "/admin/me/sessions/end-others", anyone(303)),
     ("POST", "/admin/me/sessions/{sid}/end", anyone(303)),
+    ("GET", "/admin/sessions", anyone(303)),
+    ("POST", "/admin/sessions/revoke", anyone(303)),
+    ("POST", "/admin/sessions/revoke-matching", anyone(303)),
+    ("POST", "/admin/sessions/revoke-all", anyone(303)),
+    ("GET", "/admin/sessions/{sid}", anyone(303)),
+    ("POST", "/admin/sessions/{sid}/revoke", anyone(303)),
+    ("GET", "/admin/users/{id}/sessions/{sid}", anyone(303)),
     ("GET", "/admin/users", anyone(303)),
     ("POST", "/admin/users", anyone(303)),
     ("GET", "/admin/users/new", anyone(303)),

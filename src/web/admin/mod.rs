@@ -4,6 +4,7 @@
 //! the password must have been given lately. Every action ends with a redirect and a message on the next page.
 
 pub mod account;
+pub mod agent;
 pub mod assets;
 pub mod confirm;
 pub mod dashboard;
@@ -16,7 +17,9 @@ pub mod next;
 pub mod origin;
 pub mod page;
 pub mod reset;
+pub mod rotations;
 pub mod session_store;
+pub mod sessions;
 pub mod setup;
 pub mod sign_in;
 pub mod sign_out;
