@@ -15,7 +15,7 @@ use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
 use crate::store::pruning::{self, Candidate};
-use crate::store::{QueryResult, changes, leases};
+use crate::store::{QueryResult, changes, leases, reset_links};
 
 /// How often it is looked whether there is something to do.
 const EVERY: Duration = Duration::from_mins(10);
@@ -63,7 +63,11 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     work.purge_users(now.before(USERS_KEPT)).await?;
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
     work.done.events = prune_events(auth).await?;
-    auth.write(move |connection| pruning::delete_setup_links(connection, now)).await?;
+    auth.write(move |connection| {
+        pruning::delete_setup_links(connection, now)?;
+        reset_links::delete_expired(connection, now)
+    })
+    .await?;
     work.release_lease().await?;
     Ok(Some(work.done))
 }

@@ -27,6 +27,8 @@ pub mod readiness;
 pub mod refresh;
 pub mod refresh_tokens;
 pub mod register;
+pub mod register_with_link;
+pub mod reset_link;
 pub mod revoke_token;
 pub mod secret_key;
 pub mod session_search;
@@ -35,6 +37,8 @@ pub mod setup_link;
 mod signing_keys;
 pub mod start;
 pub mod update_user;
+pub mod user_batches;
+pub mod user_list;
 pub mod users;
 
 use std::sync::Arc;
@@ -112,6 +116,11 @@ impl Auth {
     /// Closes the store; returns when its files are closed.
     pub fn close(self) {
         self.store.close();
+    }
+
+    /// When every access token that has been issued until now will have expired, for APIs that verify them without asking.
+    pub fn access_tokens_end_by(&self) -> Timestamp {
+        self.now().after(self.access_tokens.life())
     }
 
     async fn read<T: Send + 'static>(

@@ -10,6 +10,7 @@ use crate::domain::session::{Generation, Session, SessionId};
 use crate::domain::user::{User, UserId};
 use crate::store::refresh_tokens;
 pub use crate::store::refresh_tokens::{Issued, Repeats};
+pub use crate::store::sessions::WithSessions;
 use crate::store::sessions::{self, SessionFilter};
 
 /// Which sessions are asked for.
@@ -68,6 +69,12 @@ pub async fn find_session(auth: &Auth, id: SessionId) -> Result<Option<SessionDe
         Ok(Some(SessionDetail { session, user, history, ended_ip: end.ip, ended_by: end.by, presented }))
     })
     .await
+}
+
+/// A user with up to `limit` of their sessions: the live ones first, then those that have ended or expired.
+pub async fn user_with_sessions(auth: &Auth, id: UserId, limit: u32) -> Result<Option<WithSessions>, Failure> {
+    let now = auth.now();
+    auth.read(move |connection| sessions::find_with_sessions(connection, id, now, limit.into())).await
 }
 
 /// The generation of a token that an event tells of.

@@ -90,8 +90,8 @@ pub fn run() -> ExitCode {
         Command::Serve => {
             with_app(Purpose::Serve, &output, |loaded, app, output| Box::pin(serve::run(loaded, app, output)))
         }
-        Command::User(command) => with_app(command.purpose(), &output, |_, app, output| {
-            Box::pin(async move { user::run(&app, command, output).await })
+        Command::User(command) => with_app(command.purpose(), &output, |loaded, app, output| {
+            Box::pin(async move { user::run(&loaded.config, &app, command, output).await })
         }),
         Command::Session(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { session::run(&app, command, output).await })

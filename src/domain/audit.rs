@@ -41,8 +41,10 @@ pub enum Kind {
     PasswordConfirmed,
     /// The password was wrong when it was to be given again.
     PasswordConfirmFailed,
-    /// An operator replaced a password; all sessions were ended.
+    /// An operator replaced a password, or its user did with a reset link; all sessions were ended.
     PasswordReset,
+    /// A link with which a user can choose another password was made.
+    ResetLinkCreated,
     /// A user ended a session of their own.
     SessionEnded,
     /// An admin, an operator or the holder of its refresh token ended a session.
@@ -160,7 +162,7 @@ impl By {
 
 impl Kind {
     /// All there are, in the order in which they are documented.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginDenied,
@@ -179,6 +181,7 @@ impl Kind {
         Self::PasswordConfirmed,
         Self::PasswordConfirmFailed,
         Self::PasswordReset,
+        Self::ResetLinkCreated,
         Self::SessionEnded,
         Self::SessionRevoked,
         Self::SessionsRevoked,
@@ -216,6 +219,7 @@ impl Kind {
             Self::PasswordConfirmed => "password.confirmed",
             Self::PasswordConfirmFailed => "password.confirm_failed",
             Self::PasswordReset => "password.reset",
+            Self::ResetLinkCreated => "reset_link.created",
             Self::SessionEnded => "session.ended",
             Self::SessionRevoked => "session.revoked",
             Self::SessionsRevoked => "sessions.revoked",

@@ -20,6 +20,7 @@ pub mod meta;
 mod migrations;
 pub mod pruning;
 pub mod refresh_tokens;
+pub mod reset_links;
 pub mod rollups;
 mod rotations;
 pub mod schema;
@@ -29,6 +30,8 @@ pub mod signing_keys;
 mod statements;
 #[cfg(test)]
 mod tests;
+pub mod user_batches;
+pub mod user_lists;
 pub mod users;
 mod writer;
 

@@ -94,6 +94,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    reset_links (user_id) {
+        user_id -> BigInt,
+        token_digest -> Binary,
+        security_version -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_events (id) {
         id -> BigInt,
         occurred_at -> BigInt,
@@ -177,4 +187,12 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(console_sessions -> sessions (session_id));
 diesel::joinable!(console_preferences -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
-diesel::allow_tables_to_appear_in_same_query!(sessions, users, refresh_tokens, console_sessions, console_preferences);
+diesel::joinable!(reset_links -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    sessions,
+    users,
+    refresh_tokens,
+    console_sessions,
+    console_preferences,
+    reset_links,
+);

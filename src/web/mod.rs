@@ -21,7 +21,7 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, dashboard, sessions as seen, setup, sign_in, sign_out};
+use admin::{account as me, assets, dashboard, reset, sessions as seen, setup, sign_in, sign_out, users as people};
 use api::{account, audit, sessions, tokens, users};
 use state::State;
 
@@ -85,6 +85,25 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("/me/password").route(post().to(me::change_password)))
                         .service(resource("/me/sessions/end-others").route(post().to(me::end_other_sessions)))
                         .service(resource("/me/sessions/{sid}/end").route(post().to(me::end_session)))
+                        .service(
+                            resource("/users")
+                                .route(get().to(people::list::list_users))
+                                .route(post().to(people::create::create_user)),
+                        )
+                        .service(resource("/users/new").route(get().to(people::create::show_new_user)))
+                        .service(resource("/users/export").route(get().to(people::export::export_users)))
+                        .service(resource("/users/bulk").route(post().to(people::bulk::change_ticked_users)))
+                        .service(resource("/users/{id}").route(get().to(people::show::show_user)))
+                        .service(resource("/users/{id}/disable").route(post().to(people::actions::disable_user)))
+                        .service(resource("/users/{id}/enable").route(post().to(people::actions::enable_user)))
+                        .service(resource("/users/{id}/role").route(post().to(people::actions::change_role)))
+                        .service(
+                            resource("/users/{id}/revoke-sessions").route(post().to(people::actions::revoke_sessions)),
+                        )
+                        .service(resource("/users/{id}/reset-link").route(post().to(people::actions::make_reset_link)))
+                        .service(resource("/users/{id}/delete").route(post().to(people::actions::delete_user)))
+                        .service(resource("/users/{id}/restore").route(post().to(people::actions::restore_user)))
+                        .service(resource("/users/{id}/email").route(post().to(people::actions::change_email)))
                         .service(resource("/sessions").route(get().to(seen::list::list_sessions)))
                         .service(resource("/sessions/revoke").route(post().to(seen::revoke::revoke_sessions)))
                         .service(
@@ -101,6 +120,7 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         ),
                 ),
         )
+        .service(resource("/reset").route(get().to(reset::show_reset)).route(post().to(reset::reset_password)))
         .service(resource("/assets/{file}").route(get().to(assets::show_asset)))
         .service(resource("/favicon.ico").route(get().to(assets::show_icon)))
         .service(resource("/problems/{code}").route(get().to(problem::show_problem)))

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 47] = [
+const TABLE: [(&str, &str, Expected); 63] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -70,6 +70,23 @@ const TABLE: [(&str, &str, Expected); 47] = [
     ("GET", "/admin/sessions/{sid}", anyone(303)),
     ("POST", "/admin/sessions/{sid}/revoke", anyone(303)),
     ("GET", "/admin/users/{id}/sessions/{sid}", anyone(303)),
+    ("GET", "/admin/users", anyone(303)),
+    ("POST", "/admin/users", anyone(303)),
+    ("GET", "/admin/users/new", anyone(303)),
+    ("GET", "/admin/users/export", anyone(303)),
+    ("POST", "/admin/users/bulk", anyone(303)),
+    ("GET", "/admin/users/{id}", anyone(303)),
+    ("POST", "/admin/users/{id}/disable", anyone(303)),
+    ("POST", "/admin/users/{id}/enable", anyone(303)),
+    ("POST", "/admin/users/{id}/role", anyone(303)),
+    ("POST", "/admin/users/{id}/revoke-sessions", anyone(303)),
+    ("POST", "/admin/users/{id}/reset-link", anyone(303)),
+    ("POST", "/admin/users/{id}/delete", anyone(303)),
+    ("POST", "/admin/users/{id}/restore", anyone(303)),
+    ("POST", "/admin/users/{id}/email", anyone(303)),
+    // Whoever has a link; nobody has this one.
+    ("GET", "/reset", anyone(404)),
+    ("POST", "/reset", anyone(415)),
     ("GET", "/assets/{file}", anyone(404)),
     ("GET", "/favicon.ico", anyone(200)),
     ("GET", "/problems/{code}", anyone(200)),

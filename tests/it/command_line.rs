@@ -124,7 +124,12 @@ async fn commands_beside_a_running_server_take_effect_within_a_second() {
     server.post("/api/auth/login", &login).await.expect_problem(401, "invalid_credentials");
     let login = json!({ "username": "saif", "password": "a new fine one" });
     let token = server.post("/api/auth/login", &login).await.expect_status(200).text_at("jwtToken");
+    let link = binary.run(&["user", "reset-password", "saif", "--link", "--json"]);
+    let link: Value = serde_json::from_str(&link.stdout).unwrap();
+    let (_, secret) = link["resetUrl"].as_str().unwrap().split_once("/reset?t=").unwrap();
+    assert!(server.get_as("none", &format!("/reset?t={secret}")).await.expect_status(200).text.contains("saif"));
     assert_eq!(binary.run(&["user", "disable", "saif"]).code, 0);
+    assert_eq!(binary.run(&["user", "reset-password", "saif", "--link"]).code, 1);
     server.expect_refused_within_a_second(&token).await;
     for wrong in ["not-an-id", "01a20f4d-8d8f-74c8-953f-810e39059711"] {
         assert_eq!(binary.run(&["session", "revoke", wrong]).code, 1);

@@ -41,3 +41,4 @@ mod session_search;
 mod smuggling;
 mod stored_passwords;
 mod tour;
+mod user_lists;

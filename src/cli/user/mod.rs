@@ -13,9 +13,11 @@ use crate::app::App;
 use crate::auth::Actor;
 use crate::auth::change_password::reset_password;
 use crate::auth::register::{NewAccount, RegisterError, register};
+use crate::auth::reset_link::make_reset_token;
 use crate::auth::start::Purpose;
 use crate::auth::update_user::{UserChanges, delete_user, restore_user, update_user};
 use crate::auth::users::{StatusFilter, UserQuery, find_user_by_name, list_users};
+use crate::config::Config;
 use crate::domain::client::Client;
 use crate::domain::role::Role;
 use crate::domain::user::{User, UserStatus};
@@ -63,6 +65,9 @@ pub(super) enum Command {
         /// Read the password from standard input instead of asking for it
         #[arg(long)]
         password_stdin: bool,
+        /// Print a link instead, with which the user chooses the password; it works once, within 60 minutes
+        #[arg(long, conflicts_with = "password_stdin")]
+        link: bool,
     },
     /// Take over accounts with bcrypt hashes
     ///
@@ -129,7 +134,7 @@ pub(super) enum StatusArgument {
     Deleted,
 }
 
-pub(super) async fn run(app: &App, command: Command, output: &Output) -> Done {
+pub(super) async fn run(config: &Config, app: &App, command: Command, output: &Output) -> Done {
     let client = Client::default();
     let change = async |named: &Named, changes: UserChanges<'_>, what: &str| {
         let user = find(app, &named.user).await?;
@@ -164,7 +169,16 @@ pub(super) async fn run(app: &App, command: Command, output: &Output) -> Done {
             let user = restore_user(app.auth(), Actor::Operator, user.id, &client).await.map_err(Refused::because)?;
             output.result(format_args!("{} is restored", name(&user)), &to_json(&user))
         }
-        Command::ResetPassword { user, password_stdin } => {
+        Command::ResetPassword { user, link: true, .. } => {
+            let user = find(app, &user.user).await?;
+            let token = make_reset_token(app.auth(), Actor::Operator, user.id, &client).await;
+            let token = token.map_err(|error| Refused(format!("there is no link: {error}")))?;
+            let url = format!("{}/reset?t={}", config.public_url, token.expose());
+            let text =
+                format_args!("With this link {} chooses a password, once and within 60 minutes:\n  {url}", name(&user));
+            output.result(text, &json!({ "id": user.id.get(), "resetUrl": url }))
+        }
+        Command::ResetPassword { user, password_stdin, link: false } => {
             let user = find(app, &user.user).await?;
             let password = password::read(password_stdin)?;
             let user = reset_password(app.auth(), user.id, &password)

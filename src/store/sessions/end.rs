@@ -25,7 +25,7 @@ pub struct End<'a> {
 
 #[derive(AsChangeset)]
 #[diesel(table_name = sessions)]
-pub(super) struct Ended {
+pub(in crate::store) struct Ended {
     ended_at: i64,
     ended_ip: Option<Vec<u8>>,
     ended_by: Option<i64>,
@@ -33,7 +33,7 @@ pub(super) struct Ended {
 }
 
 impl End<'_> {
-    pub(super) fn changes(&self) -> Ended {
+    pub(in crate::store) fn changes(&self) -> Ended {
         Ended {
             ended_at: self.at.as_micros(),
             ended_ip: self.client.address().map(address::to_bytes),

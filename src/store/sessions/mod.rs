@@ -4,12 +4,14 @@ mod bulk;
 mod end;
 mod filter;
 mod list;
+mod of_user;
 mod rotate;
 
 pub use bulk::{count, end_batch};
 pub use end::{End, end, end_all, end_least_recently_used, end_others, end_these, end_with_nonce};
 pub use filter::BulkFilter;
 pub use list::{Direction, Found, Listed, Search, StateFilter, Tally, search, tally};
+pub use of_user::{WithSessions, find_with_sessions};
 pub(super) use rotate::{Changes, rotate_free};
 pub use rotate::{Rotated, Rotation, rotate};
 

@@ -44,31 +44,36 @@ impl FromRequest for Confirmed {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
-        async move {
-            let Posted { console, mut fields } = Posted::from_request(&request, &mut payload).await?;
-            let password = fields.take(PASSWORD);
-            if console.is_confirmed() {
-                return Ok(Self { console, fields });
-            }
-            let Some(password) = password else {
-                return Err(page::instead(ask(&request, &console, &fields, FormErrors::default())?));
-            };
-            let state = State::of(&request)?;
-            let ClientOf(client) = ClientOf::extract(&request).await?;
-            match confirm_password(&state.auth, console.user(), &password, &client).await {
-                Ok(key) => {
-                    console.adopt(&key)?;
-                    Ok(Self { console, fields })
-                }
-                Err(ConfirmError::WrongPassword) => {
-                    let errors = FormErrors::one(PASSWORD, "The password is wrong.");
-                    Err(page::instead(ask(&request, &console, &fields, errors)?))
-                }
-                Err(ConfirmError::SessionChanged) => Err(page::instead(to_sign_in(&request))),
-                Err(ConfirmError::Failed(failure)) => Err(Problem::from(failure).into()),
-            }
+        async move { Posted::from_request(&request, &mut payload).await?.confirmed(&request).await }.boxed_local()
+    }
+}
+
+impl Posted {
+    /// The same form from somebody who gave their password in the last five minutes, for handlers that ask for it in
+    /// some cases alone. The error is the page to answer with.
+    pub async fn confirmed(self, request: &HttpRequest) -> Result<Confirmed, Error> {
+        let Self { console, mut fields } = self;
+        let password = fields.take(PASSWORD);
+        if console.is_confirmed() {
+            return Ok(Confirmed { console, fields });
         }
-        .boxed_local()
+        let Some(password) = password else {
+            return Err(page::instead(ask(request, &console, &fields, FormErrors::default())?));
+        };
+        let state = State::of(request)?;
+        let ClientOf(client) = ClientOf::extract(request).await?;
+        match confirm_password(&state.auth, console.user(), &password, &client).await {
+            Ok(key) => {
+                console.adopt(&key)?;
+                Ok(Confirmed { console, fields })
+            }
+            Err(ConfirmError::WrongPassword) => {
+                let errors = FormErrors::one(PASSWORD, "The password is wrong.");
+                Err(page::instead(ask(request, &console, &fields, errors)?))
+            }
+            Err(ConfirmError::SessionChanged) => Err(page::instead(to_sign_in(request))),
+            Err(ConfirmError::Failed(failure)) => Err(Problem::from(failure).into()),
+        }
     }
 }
 

@@ -16,12 +16,14 @@ pub mod moment;
 pub mod next;
 pub mod origin;
 pub mod page;
+pub mod reset;
 pub mod rotations;
 pub mod session_store;
 pub mod sessions;
 pub mod setup;
 pub mod sign_in;
 pub mod sign_out;
+pub mod users;
 pub mod visitor;
 
 use actix_session::SessionMiddleware;
@@ -35,7 +37,7 @@ use session_store::ConsoleStore;
 
 /// Whether a path is one of the console's, so that whoever asks is a person with a browser.
 pub fn is_page(path: &str) -> bool {
-    path == "/admin" || path.starts_with("/admin/")
+    path == "/admin" || path.starts_with("/admin/") || path == "/reset"
 }
 
 /// The sessions of the console, for the scope that they are used in. The cookie holds a key and its signature, no data.

@@ -45,10 +45,18 @@ fn check(answer: &Answer) {
 async fn p1_p2_p4_p6_every_page_has_the_headers_and_nothing_inline() {
     let app = TestApp::start().await;
     let admin = app.console("root").await;
-    for path in ["/admin", "/admin/me", "/admin/nothing"] {
+    for path in [
+        "/admin",
+        "/admin/me",
+        "/admin/nothing",
+        "/admin/users",
+        "/admin/users/new",
+        "/admin/users/1",
+        "/admin/users/99",
+    ] {
         check(&admin.get(path).await);
     }
-    for path in ["/admin/sign-in", "/admin/sign-in?next=a&next=b", "/admin/setup"] {
+    for path in ["/admin/sign-in", "/admin/sign-in?next=a&next=b", "/admin/setup", "/reset", "/reset?done=1"] {
         check(&Browser::new(&app).get(path).await);
     }
     check(&admin.send(admin.request(Method::PUT, "/admin/me")).await.expect_status(405));

@@ -20,7 +20,7 @@ const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 const UNKNOWN: Expected = [303, 403, 404, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 18] = [
+const TABLE: [(&str, &str, Expected); 32] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
@@ -32,6 +32,21 @@ const TABLE: [(&str, &str, Expected); 18] = [
     ("POST", "/admin/me/password", ACTIONS),
     ("POST", "/admin/me/sessions/end-others", ACTIONS),
     ("POST", "/admin/me/sessions/{sid}/end", ACTIONS),
+    ("GET", "/admin/users", ADMINS),
+    ("POST", "/admin/users", ACTIONS),
+    ("GET", "/admin/users/new", ADMINS),
+    // Without a format.
+    ("GET", "/admin/users/export", [303, 403, 400, 303, 303, 303]),
+    ("POST", "/admin/users/bulk", ACTIONS),
+    ("GET", "/admin/users/{id}", ADMINS),
+    ("POST", "/admin/users/{id}/disable", ACTIONS),
+    ("POST", "/admin/users/{id}/enable", ACTIONS),
+    ("POST", "/admin/users/{id}/role", ACTIONS),
+    ("POST", "/admin/users/{id}/revoke-sessions", ACTIONS),
+    ("POST", "/admin/users/{id}/reset-link", ACTIONS),
+    ("POST", "/admin/users/{id}/delete", ACTIONS),
+    ("POST", "/admin/users/{id}/restore", ACTIONS),
+    ("POST", "/admin/users/{id}/email", ACTIONS),
     ("GET", "/admin/sessions", ADMINS),
     ("POST", "/admin/sessions/revoke", ACTIONS),
     ("POST", "/admin/sessions/revoke-matching", ACTIONS),
@@ -65,7 +80,7 @@ async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
     let token = app.sign_in("root").await.access_token;
     for (method, path, expected) in TABLE {
         for (who, (browser, status)) in everybody.iter().zip(expected).enumerate() {
-            let path = path.replace("{sid}", "0199a1b2-0000-7000-8000-000000000000");
+            let path = path.replace("{sid}", "0199a1b2-0000-7000-8000-000000000000").replace("{id}", "1");
             let form = PageForm { action: path.clone(), fields: vec![("token".to_owned(), "AAAA".to_owned())] };
             let request =
                 if method == "POST" { browser.submission(&form) } else { browser.request(Method::GET, &path) };
@@ -80,7 +95,8 @@ async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
                 assert!(answer.header("content-type").starts_with("text/html"), "{cell}: {answer:?}");
             }
             // What asks for a form is not done by asking for a page.
-            if method == "POST" && !["/admin/sign-in", "/admin/setup"].contains(&path.as_str()) && who == 2 {
+            let is_page_too = ["/admin/sign-in", "/admin/setup", "/admin/users"].contains(&path.as_str());
+            if method == "POST" && !is_page_too && who == 2 {
                 for method in [Method::GET, Method::HEAD] {
                     let answer = browser.send(browser.request(method.clone(), &path)).await;
                     assert_eq!(answer.status, 405, "{method} {path}: {answer:?}");

@@ -11,6 +11,10 @@ mod session_revocation;
 mod sessions;
 mod setup;
 mod sign_in;
+mod users_actions;
+mod users_bulk;
+mod users_list;
+mod users_reset;
 
 /// The name of the cookie over plain http on this machine.
 const COOKIE: &str = "relatch";

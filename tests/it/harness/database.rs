@@ -113,6 +113,7 @@ pub async fn dump(database: &Database) -> String {
                 "signing_keys",
                 "audit_events",
                 "console_sessions",
+                "reset_links",
             ] {
                 let sql = format!("SELECT coalesce(string_agg(t::text, '\n'), '') AS rows FROM {table} t");
                 let rows: Vec<Rows> =

@@ -6,6 +6,7 @@ mod browser;
 mod database;
 mod person;
 mod raw;
+pub mod statements;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -1,0 +1,14 @@
+DROP INDEX users_deleted_by_last_login;
+DROP INDEX users_deleted_by_email;
+DROP INDEX users_deleted_by_username;
+DROP INDEX users_deleted;
+DROP INDEX users_disabled_by_last_login;
+DROP INDEX users_disabled_by_email;
+DROP INDEX users_disabled_by_username;
+DROP INDEX users_disabled;
+DROP INDEX users_admins_by_last_login;
+DROP INDEX users_admins_by_email;
+DROP INDEX users_admins_by_username;
+DROP INDEX users_admins;
+DROP INDEX users_never_signed_in;
+DROP INDEX users_by_last_login;

@@ -1,0 +1,128 @@
+//! One-time links with which users choose another password, made by admins and operators for those who forgot theirs.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::setup_link::digest_of;
+use super::{Actor, Auth, entropy};
+use crate::domain::client::Client;
+use crate::domain::password::{Password, PasswordError};
+use crate::domain::session::EndReason;
+use crate::domain::user::{User, UserId, UserStatus};
+use crate::keyring;
+use crate::secret::Secret;
+use crate::store::audit_events::{self, By, Event, Kind};
+use crate::store::{reset_links, sessions, users};
+
+/// How long a link can be used.
+pub const LIFE: Duration = Duration::from_mins(60);
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetLinkError {
+    /// There is no such account, or it is deleted.
+    #[error("there is no such user")]
+    NotFound,
+    /// The account is disabled: its user could not sign in with any password.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The actor was signed out or changed meanwhile.
+    #[error("whoever wanted this may no longer do it")]
+    NoLongerPermitted,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Why the password stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// The link is not the user's latest one, was used, is too old, or the account was changed since it was made.
+    #[error("the link is not valid")]
+    InvalidLink,
+    /// The new password is not acceptable.
+    #[error(transparent)]
+    Unacceptable(#[from] PasswordError),
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+enum Made {
+    Link,
+    NotFound,
+    Disabled,
+    NoLongerPermitted,
+}
+
+/// Makes a new token for a link of this user, 256 bits, and makes every earlier one invalid. Only the token's SHA-256 is
+/// stored.
+pub async fn make_reset_token(
+    auth: &Auth,
+    actor: Actor<'_>,
+    id: UserId,
+    client: &Client,
+) -> Result<Secret<String>, ResetLinkError> {
+    let token = Zeroizing::new(entropy::bytes::<32>().map_err(Failure::from)?);
+    let (digest, credentials, now) = (keyring::sha256(token.as_slice()), actor.credentials(), auth.now());
+    let (by, client) = (actor.by(), client.clone());
+    let made = auth
+        .write(move |connection| {
+            if !credentials.still_hold(connection)? {
+                return Ok(Made::NoLongerPermitted);
+            }
+            let Some(user) = users::find(connection, id)? else { return Ok(Made::NotFound) };
+            match user.status {
+                UserStatus::Deleted { .. } => return Ok(Made::NotFound),
+                UserStatus::Disabled { .. } => return Ok(Made::Disabled),
+                UserStatus::Active => {}
+            }
+            reset_links::replace(connection, &user, &digest, now, now.after(LIFE))?;
+            audit_events::record(connection, &Event::new(Kind::ResetLinkCreated, now, by, &client).about(id))?;
+            Ok(Made::Link)
+        })
+        .await?;
+    match made {
+        Made::Link => Ok(Secret::new(URL_SAFE_NO_PAD.encode(token.as_slice()))),
+        Made::NotFound => Err(ResetLinkError::NotFound),
+        Made::Disabled => Err(ResetLinkError::Disabled),
+        Made::NoLongerPermitted => Err(ResetLinkError::NoLongerPermitted),
+    }
+}
+
+/// Whose password the link with this token is for; `None` when it is worth nothing.
+pub async fn look_at_reset_link(auth: &Auth, token: &str) -> Result<Option<User>, Failure> {
+    let Some(digest) = digest_of(token) else { return Ok(None) };
+    let now = auth.now();
+    auth.read(move |connection| reset_links::find(connection, &digest, now)).await
+}
+
+/// Replaces the password of a link's user and ends all of their sessions. The link is spent in the same transaction, so
+/// that of two at once one wins; a password that is not acceptable does not spend it.
+pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Client) -> Result<User, ResetError> {
+    let digest = digest_of(token).ok_or(ResetError::InvalidLink)?;
+    // Nobody without a link gets a password hashed.
+    let user = look_at_reset_link(auth, token).await?.ok_or(ResetError::InvalidLink)?;
+    let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
+    let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
+    let (now, client) = (auth.now(), client.clone());
+    let changed = auth
+        .write_change(move |connection| {
+            let Some((id, version)) = reset_links::spend(connection, &digest, now)? else { return Ok(false) };
+            if !users::change_password(connection, id, version, &hash, now)? {
+                return Ok(false);
+            }
+            let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
+            let ended = sessions::end_all(connection, id, &end)?;
+            let event = Event::new(Kind::PasswordReset, now, By::User(id), &client).about(id);
+            audit_events::record(connection, &event.with(json!({ "by": "link", "sessionsEnded": ended })))?;
+            Ok(true)
+        })
+        .await?;
+    if changed { Ok(user) } else { Err(ResetError::InvalidLink) }
+}
