@@ -17,6 +17,7 @@ pub mod entropy;
 pub mod failure;
 pub mod follow;
 pub mod import_user;
+pub mod keys;
 pub mod login;
 pub mod maintenance;
 mod memory;

@@ -21,7 +21,7 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, dashboard, setup, sign_in, sign_out};
+use admin::{account as me, assets, dashboard, keys, settings, setup, sign_in, sign_out};
 use api::{account, sessions, tokens, users};
 use state::State;
 
@@ -79,6 +79,8 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                     scope("")
                         .wrap(from_fn(admins_only))
                         .service(resource("").route(get().to(dashboard::show_dashboard)))
+                        .service(resource("/keys").route(get().to(keys::list_signing_keys)))
+                        .service(resource("/settings").route(get().to(settings::show_settings)))
                         .service(resource("/me").route(get().to(me::show_account)))
                         .service(resource("/me/preferences").route(post().to(me::set_preferences)))
                         .service(resource("/me/password").route(post().to(me::change_password)))

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 39] = [
+const TABLE: [(&str, &str, Expected); 41] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -57,6 +57,8 @@ const TABLE: [(&str, &str, Expected); 39] = [
     ("GET", "/admin/setup", anyone(404)),
     ("POST", "/admin/setup", anyone(415)),
     ("GET", "/admin", anyone(303)),
+    ("GET", "/admin/keys", anyone(303)),
+    ("GET", "/admin/settings", anyone(303)),
     ("GET", "/admin/me", anyone(303)),
     ("POST", "/admin/me/preferences", anyone(303)),
     ("POST", "/admin/me/password", anyone(303)),

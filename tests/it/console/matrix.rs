@@ -17,13 +17,15 @@ const ADMINS: Expected = [303, 403, 200, 303, 303, 303];
 const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 11] = [
+const TABLE: [(&str, &str, Expected); 13] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
     ("GET", "/admin/setup", [404; 6]),
     ("POST", "/admin/setup", [403; 6]),
     ("GET", "/admin", ADMINS),
+    ("GET", "/admin/keys", ADMINS),
+    ("GET", "/admin/settings", ADMINS),
     ("GET", "/admin/me", ADMINS),
     ("POST", "/admin/me/preferences", ACTIONS),
     ("POST", "/admin/me/password", ACTIONS),

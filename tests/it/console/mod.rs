@@ -4,8 +4,10 @@ mod account;
 mod confirm;
 mod forms;
 mod headers;
+mod keys;
 mod matrix;
 mod sessions;
+mod settings;
 mod setup;
 mod sign_in;
 
