@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod assets;
+pub mod chart;
 pub mod confirm;
 pub mod dashboard;
 pub mod error_page;
