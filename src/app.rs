@@ -10,6 +10,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 
 use crate::auth::Auth;
+use crate::auth::audit::seal::keep_sealing;
 use crate::auth::follow::follow;
 use crate::auth::maintenance::keep_pruning;
 use crate::auth::start::{Purpose, StartError, start};
@@ -62,6 +63,12 @@ impl App {
     pub fn keep_house(&self) {
         let weak = Arc::downgrade(&self.0.clone().into_inner());
         tokio::spawn(keep_pruning(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
+    }
+
+    /// Seals the audit trail and adds up what is counted, for as long as this app lives.
+    pub fn keep_audit(&self) {
+        let weak = Arc::downgrade(&self.0.clone().into_inner());
+        tokio::spawn(keep_sealing(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
     }
 
     /// Serves the API on a listener. SIGTERM lets requests under way finish.

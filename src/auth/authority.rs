@@ -1,6 +1,7 @@
 //! On whose authority something is done, and whether it still is when it is done.
 
 use super::authenticate::Principal;
+use crate::domain::audit::By;
 use crate::domain::role::Role;
 use crate::domain::session::{SessionId, SessionState};
 use crate::domain::user::{SecurityVersion, UserId};
@@ -25,6 +26,15 @@ impl Actor<'_> {
         match self {
             Self::User(principal) => Some(principal.user.id),
             Self::Anonymous | Self::Operator => None,
+        }
+    }
+
+    /// Whom the audit trail puts it down to.
+    pub(super) fn by(self) -> By {
+        match self {
+            Self::Anonymous => By::Anonymous,
+            Self::User(principal) => By::User(principal.user.id),
+            Self::Operator => By::Operator,
         }
     }
 

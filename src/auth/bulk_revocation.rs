@@ -1,5 +1,7 @@
 //! Ending all sessions that a filter matches, or counting them first.
 
+use serde_json::{Map, Value, json};
+
 use super::access_tokens::CLOCK_TOLERANCE;
 use super::failure::Failure;
 use super::{Actor, Auth};
@@ -7,6 +9,7 @@ use crate::domain::client::Client;
 use crate::domain::session::EndReason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::sessions;
 pub use crate::store::sessions::BulkFilter;
 
@@ -33,7 +36,8 @@ pub async fn revoke_sessions(
     dry_run: bool,
     client: &Client,
 ) -> Result<Revoked, Failure> {
-    let (by, now) = (actor.user_id(), auth.now());
+    let now = auth.now();
+    let described = describe(&filter);
     // Another instance's clock may be ahead: what began there before this must not be left out. Nor must what seems to
     // have expired here alone.
     let filter = BulkFilter { begun_by: Some(now.after(CLOCK_TOLERANCE)), live_at: None, ..filter };
@@ -41,8 +45,14 @@ pub async fn revoke_sessions(
         let filter = BulkFilter { live_at: Some(now), ..filter.clone() };
         auth.read(move |connection| sessions::count(connection, &filter)).await?
     };
-    let revoked =
-        if dry_run { 0 } else { end_all_matching(auth, &filter, EndReason::EndedByAdmin, by, client).await? };
+    let revoked = if dry_run {
+        0
+    } else {
+        // Put down with the first batch: no session ends without it, and however many batches there are, it is one.
+        let note =
+            Note { by: actor.by(), about: filter.user_id, detail: json!({ "filter": described, "matched": matched }) };
+        end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client).await?
+    };
     Ok(Revoked {
         matched: u64::try_from(matched).unwrap_or_default(),
         revoked,
@@ -50,21 +60,53 @@ pub async fn revoke_sessions(
     })
 }
 
+/// What is put down of a bulk revocation.
+pub(super) struct Note {
+    by: By,
+    about: Option<UserId>,
+    detail: Value,
+}
+
+/// The parts of a filter that are given, as the API names them.
+fn describe(filter: &BulkFilter) -> Value {
+    let mut parts = Map::new();
+    let mut part = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            parts.insert(name.to_owned(), value);
+        }
+    };
+    let time = |time: Option<Timestamp>| time.map(|time| json!(time.to_string()));
+    part("userId", filter.user_id.map(|user| json!(user.get())));
+    part("role", filter.role.map(|role| json!(role.as_str())));
+    part("ip", filter.network.map(|network| json!(network.to_string())));
+    let shortened = |text: &String| json!(text.chars().take(Client::USER_AGENT_MAX).collect::<String>());
+    part("userAgent", filter.user_agent.as_ref().map(shortened));
+    part("lastUsedBefore", time(filter.last_used_before));
+    part("createdBefore", time(filter.created_before));
+    Value::Object(parts)
+}
+
 /// Ends the sessions that the filter matches, a batch at a time; says how many.
 pub(super) async fn end_all_matching(
     auth: &Auth,
     filter: &BulkFilter,
     reason: EndReason,
-    by: Option<UserId>,
+    note: Option<Note>,
     client: &Client,
 ) -> Result<u64, Failure> {
     let now = auth.now();
+    let by = note.as_ref().and_then(|note| note.by.user_id());
+    let mut note = note;
     let mut revoked = 0;
     let mut after = None;
     loop {
-        let (filter, client) = (filter.clone(), client.clone());
+        let (filter, client, note) = (filter.clone(), client.clone(), note.take());
         let (ended, more) = auth
             .write_end(move |connection| {
+                if let Some(Note { by, about, detail }) = &note {
+                    let event = Event::new(Kind::SessionsRevoked, now, *by, &client).about(*about);
+                    audit_events::record(connection, &event.with(detail.clone()))?;
+                }
                 let end = sessions::End { at: now, reason, by, client: &client };
                 sessions::end_batch(connection, &filter, after, BATCH, &end)
             })

@@ -1,14 +1,17 @@
 //! Changing a password, by its owner, and replacing one, by an operator. Every earlier session ends (ASVS 5.0 §7.4.3).
 
+use serde_json::json;
+
 use super::Auth;
 use super::failure::Failure;
 use super::pair::{NewSession, Pair};
 use super::passwords::Verification;
 use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
-use crate::domain::session::EndReason;
+use crate::domain::session::{EndReason, SessionId};
 use crate::domain::user::{SecurityVersion, User, UserId, UserStatus};
 use crate::store::QueryResult;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::{sessions, users};
 
@@ -43,7 +46,8 @@ pub async fn change_password(
     let now = auth.now();
     let session = NewSession::draw(auth, user.id, client, now)?;
     let begun = session.clone();
-    let user = replace_password(auth, user, current, new, client, move |connection, _| begun.begin(connection)).await?;
+    let begin = move |connection: &mut _, _: &User| begun.begin(connection).map(|()| begun.id());
+    let user = replace_password(auth, user, current, new, client, begin).await?;
     Ok(session.pair(auth, user)?)
 }
 
@@ -55,7 +59,7 @@ pub(super) async fn replace_password(
     current: &str,
     new: &str,
     client: &Client,
-    begin: impl Fn(&mut AnyConnection, &User) -> QueryResult<()> + Send + 'static,
+    begin: impl Fn(&mut AnyConnection, &User) -> QueryResult<SessionId> + Send + 'static,
 ) -> Result<User, ChangePasswordError> {
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
     // What cannot be a password is none.
@@ -63,6 +67,12 @@ pub(super) async fn replace_password(
     let id = user.id;
     let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
     if auth.passwords.verify(current, stored).await.map_err(Failure::from)? == Verification::Wrong {
+        let (now, client) = (auth.now(), client.clone());
+        auth.write(move |connection| {
+            let event = Event::new(Kind::PasswordChangeFailed, now, By::User(id), &client).about(id);
+            audit_events::record(connection, &event)
+        })
+        .await?;
         return Err(ChangePasswordError::WrongPassword);
     }
     let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
@@ -75,9 +85,12 @@ pub(super) async fn replace_password(
                     return Ok(None);
                 }
                 let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
-                sessions::end_all(connection, id, &end)?;
+                let ended = sessions::end_all(connection, id, &end)?;
                 let Some(user) = users::find(connection, id)? else { return Ok(None) };
-                begin(connection, &user)?;
+                let session = begin(connection, &user)?;
+                let event = Event::new(Kind::PasswordChanged, now, By::User(id), &client).about(id);
+                let event = event.of_session(session).with(json!({ "sessionsEnded": ended }));
+                audit_events::record(connection, &event)?;
                 Ok(Some(user))
             }
         })
@@ -103,7 +116,9 @@ pub async fn reset_password(auth: &Auth, id: UserId, new: &str) -> Result<User, 
             }
             let client = Client::default();
             let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: None, client: &client };
-            sessions::end_all(connection, id, &end)?;
+            let ended = sessions::end_all(connection, id, &end)?;
+            let event = Event::new(Kind::PasswordReset, now, By::Operator, &client).about(id);
+            audit_events::record(connection, &event.with(json!({ "sessionsEnded": ended })))?;
             Ok(true)
         })
         .await?;

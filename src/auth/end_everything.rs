@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::{Auth, signing_keys};
 use crate::domain::client::Client;
 use crate::domain::session::EndReason;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
 use crate::store::{changes, signing_keys as keys, users};
 
@@ -18,9 +19,13 @@ pub async fn end_everything(auth: &Auth) -> Result<u64, Failure> {
     let key = signing_keys::make(auth, now)?;
     auth.write_change(move |connection| {
         dialect::lock(connection, Lock::Setup)?;
+        let nobody = Client::default();
+        audit_events::record(connection, &Event::new(Kind::StoreRestored, now, By::Operator, &nobody))?;
         keys::retire_all(connection)?;
+        audit_events::record(connection, &Event::new(Kind::SigningKeyRetired, now, By::Operator, &nobody))?;
         if let Some(key) = &key {
             keys::make_current(connection, key)?;
+            signing_keys::record_key(connection, key, By::Operator, now)?;
         }
         users::skip_ids(connection, IDS_SKIPPED)?;
         changes::note(connection, None, now)

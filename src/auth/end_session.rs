@@ -1,11 +1,14 @@
 //! Ending sessions: by their users, by admins and by operators. Ending what has ended is no error and changes nothing.
 
+use serde_json::{Value, json};
+
 use super::authenticate::Principal;
 use super::failure::Failure;
 use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, SessionId};
 use crate::domain::user::{User, UserId};
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::{sessions, users};
 
 /// There is no such session or user, or it is not the asker's own.
@@ -24,29 +27,39 @@ pub async fn logout(auth: &Auth, principal: &Principal, client: &Client) -> Resu
     let (id, user, now, client) = (principal.session_id, principal.user.id, auth.now(), client.clone());
     auth.write_end(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::Logout, by: Some(user), client: &client };
-        sessions::end(connection, id, &end).map(|_| ())
+        if sessions::end(connection, id, &end)? {
+            let event = Event::new(Kind::SessionEnded, now, By::User(user), &client).about(user).of_session(id);
+            audit_events::record(connection, &event.with(because(end.reason)))?;
+        }
+        Ok(())
     })
     .await
 }
 
 /// Ends all sessions of the caller; gives how many.
 pub async fn logout_all(auth: &Auth, principal: &Principal, client: &Client) -> Result<usize, Failure> {
-    let (user, now, client) = (principal.user.id, auth.now(), client.clone());
+    let (user, session, now, client) = (principal.user.id, principal.session_id, auth.now(), client.clone());
     auth.write_end(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::LogoutAll, by: Some(user), client: &client };
-        sessions::end_all(connection, user, &end)
+        let ended = sessions::end_all(connection, user, &end)?;
+        if ended > 0 {
+            let event = Event::new(Kind::SessionsRevoked, now, By::User(user), &client).about(user).of_session(session);
+            let detail = json!({ "reason": end.reason.as_str(), "sessionsEnded": ended });
+            audit_events::record(connection, &event.with(detail))?;
+        }
+        Ok(ended)
     })
     .await
 }
 
 /// Ends one of the user's own sessions. Another's is not found.
 pub async fn end_own_session(auth: &Auth, user: &User, id: SessionId, client: &Client) -> Result<(), EndError> {
-    end(auth, id, Some(user.id), EndReason::EndedByUser, Some(user.id), client).await.map(|_| ())
+    end(auth, id, Some(user.id), EndReason::EndedByUser, By::User(user.id), client).await.map(|_| ())
 }
 
 /// Ends anybody's session; `false` when it had ended before.
 pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &Client) -> Result<bool, EndError> {
-    end(auth, id, None, EndReason::EndedByAdmin, actor.user_id(), client).await
+    end(auth, id, None, EndReason::EndedByAdmin, actor.by(), client).await
 }
 
 /// Ends all sessions of a user, and says how many there were.
@@ -56,13 +69,17 @@ pub async fn end_sessions_of_user(
     user: UserId,
     client: &Client,
 ) -> Result<usize, EndError> {
-    let (by, now, client) = (actor.user_id(), auth.now(), client.clone());
+    let (by, user_id, now, client) = (actor.by(), actor.user_id(), auth.now(), client.clone());
     auth.write_end(move |connection| {
         if users::find(connection, user)?.is_none() {
             return Ok(None);
         }
-        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by, client: &client };
-        sessions::end_all(connection, user, &end).map(Some)
+        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: user_id, client: &client };
+        let ended = sessions::end_all(connection, user, &end)?;
+        let event = Event::new(Kind::SessionsRevoked, now, by, &client).about(user);
+        let detail = json!({ "reason": end.reason.as_str(), "sessionsEnded": ended });
+        audit_events::record(connection, &event.with(detail))?;
+        Ok(Some(ended))
     })
     .await?
     .ok_or(EndError::NotFound)
@@ -73,18 +90,28 @@ async fn end(
     id: SessionId,
     owner: Option<UserId>,
     reason: EndReason,
-    by: Option<UserId>,
+    by: By,
     client: &Client,
 ) -> Result<bool, EndError> {
     let (now, client) = (auth.now(), client.clone());
     auth.write_end(move |connection| {
         let session = sessions::find(connection, id)?;
-        if session.is_none_or(|session| owner.is_some_and(|owner| owner != session.user_id)) {
+        let Some(session) = session.filter(|session| owner.is_none_or(|owner| owner == session.user_id)) else {
             return Ok(None);
+        };
+        let end = sessions::End { at: now, reason, by: by.user_id(), client: &client };
+        let ended = sessions::end(connection, id, &end)?;
+        if ended {
+            let kind = if owner.is_some() { Kind::SessionEnded } else { Kind::SessionRevoked };
+            let event = Event::new(kind, now, by, &client).about(session.user_id).of_session(id);
+            audit_events::record(connection, &event.with(because(reason)))?;
         }
-        let end = sessions::End { at: now, reason, by, client: &client };
-        sessions::end(connection, id, &end).map(Some)
+        Ok(Some(ended))
     })
     .await?
     .ok_or(EndError::NotFound)
+}
+
+pub(super) fn because(reason: EndReason) -> Value {
+    json!({ "reason": reason.as_str() })
 }

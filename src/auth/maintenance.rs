@@ -5,9 +5,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::audit::prune::prune_events;
 use super::failure::Failure;
 use super::{Auth, entropy};
+use crate::domain::client::Client;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
 use crate::store::pruning::{self, Candidate};
@@ -38,6 +42,8 @@ pub struct Pruned {
     pub rotations: usize,
     /// Users who had been deleted.
     pub users: usize,
+    /// Audit events.
+    pub events: usize,
     /// The longest step: how long a writer may have waited for this.
     pub longest_step: Duration,
 }
@@ -56,6 +62,7 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     }
     work.purge_users(now.before(USERS_KEPT)).await?;
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
+    work.done.events = prune_events(auth).await?;
     auth.write(move |connection| pruning::delete_setup_links(connection, now)).await?;
     work.release_lease().await?;
     Ok(Some(work.done))
@@ -67,9 +74,9 @@ pub async fn keep_pruning<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
         tokio::time::sleep(EVERY).await;
         let Some(auth) = auth() else { return };
         match prune(auth.as_ref()).await {
-            Ok(Some(Pruned { sessions, rotations, users, longest_step })) => {
+            Ok(Some(Pruned { sessions, rotations, users, events, longest_step })) => {
                 let ms = longest_step.as_millis();
-                tracing::info!(sessions, rotations, users, longest_step_ms = ms, "old rows were deleted");
+                tracing::info!(sessions, rotations, users, events, longest_step_ms = ms, "old rows were deleted");
             }
             Ok(None) => tracing::debug!("another instance deletes old rows"),
             Err(failure) => tracing::warn!(%failure, "old rows could not be deleted; that is tried again later"),
@@ -127,7 +134,17 @@ impl Work<'_> {
             let sessions = self.auth.read(move |connection| pruning::sessions_of(connection, user)).await?;
             self.done.sessions += self.in_steps(sessions, pruning::delete_sessions).await?;
             let began = Instant::now();
-            self.done.users += self.auth.write(move |connection| pruning::purge_user(connection, user, cutoff)).await?;
+            let now = self.auth.now();
+            let purged = self.auth.write(move |connection| {
+                let purged = pruning::purge_user(connection, user, cutoff)?;
+                if purged > 0 {
+                    let nobody = Client::default();
+                    let event = Event::new(Kind::UserPurged, now, By::System, &nobody);
+                    audit_events::record(connection, &event.about(UserId::new(user)))?;
+                }
+                Ok(purged)
+            });
+            self.done.users += purged.await?;
             self.done.longest_step = self.done.longest_step.max(began.elapsed());
         }
         Ok(())

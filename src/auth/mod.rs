@@ -4,6 +4,7 @@
 //! hashes outside of transactions, and decides inside one.
 
 pub mod access_tokens;
+pub mod audit;
 pub mod authenticate;
 mod authority;
 pub mod backup;
@@ -49,6 +50,8 @@ use crate::store::Store;
 use crate::store::changes::Position;
 use crate::store::connection::AnyConnection;
 use access_tokens::AccessTokens;
+use audit::activity::Counters;
+use audit::denial::Denials;
 pub use authority::Actor;
 use failure::Failure;
 use memory::Memory;
@@ -65,6 +68,8 @@ pub struct Auth {
     policy: Policy,
     key_source: KeySource,
     memory: Memory,
+    counters: Counters,
+    denials: Denials,
     /// How far the changes in the store have been read.
     position: tokio::sync::Mutex<Option<Position>>,
 }
@@ -84,6 +89,8 @@ pub struct Policy {
     pub registration: Registration,
     /// How long ended sessions and old rotations are kept for people to see.
     pub history_life: Duration,
+    /// How long audit events are kept.
+    pub audit_life: Duration,
 }
 
 impl Auth {

@@ -11,6 +11,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 use crate::secret::Secret;
 use crate::store::QueryResult;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::{refresh_tokens as history, sessions};
 
@@ -89,6 +90,11 @@ impl NewSession {
         Ok(Self { session, nonce, client: client.clone(), max_sessions: auth.policy.max_sessions_per_user })
     }
 
+    /// The session's id.
+    pub(super) fn id(&self) -> SessionId {
+        self.session.id
+    }
+
     /// Inserts the session and its first history row; the user's least recently used sessions beyond the limit end.
     /// The caller holds the user's row.
     pub(super) fn begin(&self, connection: &mut AnyConnection) -> QueryResult<()> {
@@ -111,7 +117,12 @@ pub(super) fn end_surplus(
     max_sessions: u32,
     client: &Client,
 ) -> QueryResult<()> {
-    let end = sessions::End { at: newest.created_at, reason: EndReason::TooManySessions, by: None, client };
+    let (user, at) = (newest.user_id, newest.created_at);
+    let end = sessions::End { at, reason: EndReason::TooManySessions, by: None, client };
     let keep = max_sessions.saturating_sub(1);
-    sessions::end_least_recently_used(connection, newest.user_id, newest.id, keep, &end)
+    for ended in sessions::end_least_recently_used(connection, user, newest.id, keep, &end)? {
+        let event = Event::new(Kind::SessionLimitReached, at, By::System, client).about(user).of_session(ended);
+        audit_events::record(connection, &event)?;
+    }
+    Ok(())
 }

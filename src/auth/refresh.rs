@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::Auth;
 use super::failure::Failure;
 use super::pair::Pair;
@@ -13,7 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
 use crate::store::QueryResult;
-use crate::store::audit_events;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
 #[cfg(feature = "failpoints")]
@@ -83,6 +85,7 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
     let (session, user, token) = match outcome? {
         Outcome::Refused(refusal) => return Err(refusal.into()),
         Outcome::Rotated(session, user) => {
+            auth.counters.count_refresh();
             let token = genuine.successor(&auth.keyring, session.generation);
             (session, user, token)
         }
@@ -177,27 +180,15 @@ fn end(
     let end = sessions::End { at: presented.now, reason, by: None, client: &presented.client };
     let ended = sessions::end(connection, session.id, &end)?;
     let kind = match reason {
-        EndReason::Reuse => audit_events::Kind::ReuseDetected,
-        EndReason::StoreRolledBack => audit_events::Kind::StoreRolledBack,
+        EndReason::Reuse => Kind::ReuseDetected,
+        EndReason::StoreRolledBack => Kind::StoreRolledBack,
         _ => return Ok(ended),
     };
     // Whoever ends the session writes the event, so that there is exactly one.
     if ended {
-        audit_events::record(
-            connection,
-            &audit_events::Event {
-                kind,
-                occurred_at: presented.now,
-                subject: session.user_id,
-                session: session.id,
-                client: &presented.client,
-                detail: format!(
-                    "{{\"presented\":{},\"current\":{}}}",
-                    presented.generation.get(),
-                    session.generation.get()
-                ),
-            },
-        )?;
+        let event = Event::new(kind, presented.now, By::Anonymous, &presented.client).about(session.user_id);
+        let detail = json!({ "presented": presented.generation.get(), "current": session.generation.get() });
+        audit_events::record(connection, &event.of_session(session.id).with(detail))?;
         tracing::error!(
             event = kind.as_str(),
             session = %session.id,

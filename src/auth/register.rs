@@ -1,14 +1,19 @@
 //! Making accounts.
 
+use serde_json::json;
+
+use super::audit::denial::note_denied;
 use super::failure::Failure;
 use super::{Actor, Auth};
 use crate::config::Registration;
+use crate::domain::client::Client;
 use crate::domain::email::{Email, EmailError};
 use crate::domain::password::{Password, PasswordError};
 use crate::domain::role::Role;
 use crate::domain::user::User;
 use crate::domain::username::{Username, UsernameError};
 use crate::secret::Secret;
+use crate::store::audit_events::{self, Event, Kind};
 use crate::store::error::StoreError;
 use crate::store::users::{self, NewUser, Taken};
 
@@ -60,22 +65,46 @@ pub struct Unacceptable {
 }
 
 /// Makes an account. Anonymous people may make users while registration is open; admins and operators anything.
-pub async fn register(auth: &Auth, actor: Actor<'_>, account: NewAccount<'_>) -> Result<User, RegisterError> {
-    permit(auth, actor, account.role)?;
+pub async fn register(
+    auth: &Auth,
+    actor: Actor<'_>,
+    account: NewAccount<'_>,
+    client: &Client,
+) -> Result<User, RegisterError> {
+    if let Err(refusal) = permit(auth, actor, account.role) {
+        if let Actor::User(principal) = actor {
+            note_denied(auth, principal, "POST /api/users/register", client).await;
+        }
+        return Err(refusal);
+    }
     let (username, email, password) = parse(account, auth.policy.password_min_length)?;
     refuse_taken(auth, &username, &email).await?;
     let password_hash = auth.passwords.hash(password).await.map_err(Failure::from)?;
     let password_hash = Secret::new(password_hash);
     let new = NewUser { username, email, role: account.role, password_hash, created_at: auth.now() };
-    insert(auth, actor, new).await
+    let kind = if actor.is_admin() { Kind::UserCreated } else { Kind::UserRegistered };
+    insert(auth, actor, new, kind, client).await
 }
 
 /// Inserts the account, if the actor still may; a unique violation by somebody who came between is the same answer as
 /// a taken name.
-pub(super) async fn insert(auth: &Auth, actor: Actor<'_>, new: NewUser) -> Result<User, RegisterError> {
+pub(super) async fn insert(
+    auth: &Auth,
+    actor: Actor<'_>,
+    new: NewUser,
+    kind: Kind,
+    client: &Client,
+) -> Result<User, RegisterError> {
     let (username, email, credentials) = (new.username.clone(), new.email.clone(), actor.credentials());
+    let (by, client) = (actor.by(), client.clone());
     let inserted = auth.write(move |connection| {
-        if credentials.still_hold(connection)? { users::insert(connection, &new).map(Some) } else { Ok(None) }
+        if !credentials.still_hold(connection)? {
+            return Ok(None);
+        }
+        let user = users::insert(connection, &new)?;
+        let event = Event::new(kind, new.created_at, by, &client).about(user.id);
+        audit_events::record(connection, &event.with(json!({ "role": user.role.as_str() })))?;
+        Ok(Some(user))
     });
     match inserted.await {
         Err(Failure::Store(StoreError::Taken)) => {

@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use super::{Auth, entropy};
+use crate::domain::client::Client;
 use crate::keyring;
 use crate::secret::Secret;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
 use crate::store::{setup_links, users};
 
@@ -29,6 +31,8 @@ pub async fn make_setup_token(auth: &Auth) -> Result<Option<Secret<String>>, Fai
                 return Ok(false);
             }
             setup_links::replace(connection, &digest, now, now.after(LIFE))?;
+            let nobody = Client::default();
+            audit_events::record(connection, &Event::new(Kind::SetupLinkCreated, now, By::Operator, &nobody))?;
             Ok(true)
         })
         .await?;

@@ -4,17 +4,21 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::Auth;
 use super::access_tokens::{KeyError, KeySet, new_stored_key};
 use super::failure::Failure;
 use crate::config::{JwtAlgorithm, JwtConfig};
+use crate::domain::client::Client;
 use crate::domain::timestamp::Timestamp;
 use crate::keyring::Keyring;
 use crate::secret::Secret;
-use crate::store::Store;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, Lock};
 use crate::store::signing_keys::{self, StoredKey};
+use crate::store::{QueryResult, Store};
 
 /// Unknown keys make the store be read at most this often: anybody can name one (RFC 8725 §3.10).
 const RELOAD_EVERY: Duration = Duration::from_secs(5);
@@ -91,12 +95,22 @@ pub(super) async fn ensure_current(
             dialect::lock(connection, Lock::Setup)?;
             match &new {
                 _ if fits(connection)? => Ok(()),
-                Some(key) => signing_keys::make_current(connection, key),
+                Some(key) => {
+                    signing_keys::make_current(connection, key)?;
+                    record_key(connection, key, By::System, now)
+                }
                 None => signing_keys::supersede_all(connection, now),
             }
         })
         .await
         .map_err(Failure::Store)
+}
+
+/// Puts down that a key was made.
+pub(super) fn record_key(connection: &mut AnyConnection, key: &StoredKey, by: By, now: Timestamp) -> QueryResult<()> {
+    let nobody = Client::default();
+    let event = Event::new(Kind::SigningKeyCreated, now, by, &nobody);
+    audit_events::record(connection, &event.with(json!({ "kid": key.kid, "algorithm": key.algorithm })))
 }
 
 /// The algorithm's name in the store, which has no key of HS256: that one is configured.

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::access_tokens::{AccessTokenPolicy, AccessTokens};
+use super::audit::activity::Counters;
+use super::audit::denial::Denials;
 use super::failure::Failure;
 use super::memory::Memory;
 use super::passwords::Passwords;
@@ -11,8 +15,11 @@ use super::signing_keys::{self, KeySource};
 use super::{Auth, Policy, entropy};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, ProfileClaims};
+use crate::domain::client::Client;
 use crate::domain::rotation::RotationRules;
+use crate::domain::timestamp::Timestamp;
 use crate::keyring::{KeyMismatch, Keyring};
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
 use crate::store::meta::{self, Fact};
@@ -92,7 +99,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
     if purpose == Purpose::Serve {
         signing_keys::ensure_current(&store, &keyring, config.jwt.algorithm, clock.now()).await?;
         if known.fingerprint != keyring.primary().fingerprint() {
-            move_to_primary(&keyring, &store).await?;
+            move_to_primary(&keyring, &store, clock.now()).await?;
         }
     }
     let key_source = KeySource::new(&config.jwt);
@@ -117,22 +124,36 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
             password_min_length: config.password_min_length,
             registration: config.registration,
             history_life: config.history_life,
+            audit_life: config.audit_life,
         },
         store,
         clock,
         keyring,
         key_source,
         memory: Memory::default(),
+        counters: Counters::default(),
+        denials: Denials::default(),
         position: tokio::sync::Mutex::default(),
     })
 }
 
 /// Makes the store remember the configured issuer in place of the one it knows; gives the old one.
-pub async fn adopt_issuer(config: &Config) -> Result<String, StartError> {
+pub async fn adopt_issuer(config: &Config, now: Timestamp) -> Result<String, StartError> {
     let (keyring, store) = open(config, Purpose::Command).await?;
     let known = remember_identity(config, &keyring, &store).await?;
-    let issuer = config.jwt.issuer.clone();
-    store.write(move |connection| meta::set(connection, Fact::Issuer, &issuer)).await.map_err(StartError::Store)?;
+    let (old, new) = (known.issuer.clone(), config.jwt.issuer.clone());
+    store
+        .write(move |connection| {
+            meta::set(connection, Fact::Issuer, &new)?;
+            if old == new {
+                return Ok(());
+            }
+            let nobody = Client::default();
+            let event = Event::new(Kind::IssuerChanged, now, By::Operator, &nobody);
+            audit_events::record(connection, &event.with(json!({ "from": old, "to": new })))
+        })
+        .await
+        .map_err(StartError::Store)?;
     Ok(known.issuer)
 }
 
@@ -189,7 +210,7 @@ async fn remember_identity(config: &Config, keyring: &Keyring, store: &Store) ->
 }
 
 /// A secret is being exchanged: signing keys are sealed with the new one, and the store belongs to it from now on.
-async fn move_to_primary(keyring: &Keyring, store: &Store) -> Result<(), StartError> {
+async fn move_to_primary(keyring: &Keyring, store: &Store, now: Timestamp) -> Result<(), StartError> {
     let stored = store.read(crate::store::signing_keys::all).await.map_err(StartError::Store)?;
     let mut resealed = Vec::new();
     for key in stored.iter().filter(|key| key.sealed_with != keyring.primary().fingerprint()) {
@@ -203,7 +224,9 @@ async fn move_to_primary(keyring: &Keyring, store: &Store) -> Result<(), StartEr
             for (kid, sealed) in &resealed {
                 crate::store::signing_keys::reseal(connection, kid, sealed, &fingerprint)?;
             }
-            meta::set(connection, Fact::SecretFingerprint, &fingerprint)
+            meta::set(connection, Fact::SecretFingerprint, &fingerprint)?;
+            let nobody = Client::default();
+            audit_events::record(connection, &Event::new(Kind::SecretKeyExchanged, now, By::System, &nobody))
         })
         .await
         .map_err(StartError::Store)

@@ -1,14 +1,16 @@
 //! Changing, deleting and restoring accounts, by admins and operators.
 
+use serde_json::json;
+
 use super::failure::Failure;
 use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::email::{Email, EmailError};
 use crate::domain::role::Role;
 use crate::domain::session::EndReason;
-use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId, UserStatus};
 use crate::store::QueryResult;
+use crate::store::audit_events::{self, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
@@ -77,29 +79,38 @@ pub async fn update_user(
 ) -> Result<User, UpdateError> {
     let email = changes.email.map(Email::parse).transpose()?;
     let (role, disabled) = (changes.role, changes.disabled);
-    let (by, credentials, now, client) = (actor.user_id(), actor.credentials(), auth.now(), client.clone());
+    let (by, user_id) = (actor.by(), actor.user_id());
+    let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     let job = move |connection: &mut AnyConnection| {
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
         let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
+        let event = |kind| Event::new(kind, now, by, &client).about(id);
         let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
         if loses_admin && is_last_admin(connection, &user)? {
             return Ok(Outcome::LastAdmin);
         }
         if let Some(email) = email.as_ref().filter(|email| email.as_str() != user.email.as_str()) {
             users::set_email(connection, id, email, now)?;
+            record(connection, event(Kind::UserUpdated).with(json!({ "changed": ["email"] })))?;
         }
         if let Some(role) = role.filter(|role| *role != user.role) {
             users::set_role(connection, id, role, now)?;
+            let detail = json!({ "from": user.role.as_str(), "to": role.as_str() });
+            record(connection, event(Kind::UserRoleChanged).with(detail))?;
         }
         match disabled {
             Some(true) if user.is_active() => {
                 users::set_disabled(connection, id, true, now)?;
-                let end = sessions::End { at: now, reason: EndReason::AccountDisabled, by, client: &client };
-                sessions::end_all(connection, id, &end)?;
+                let end = sessions::End { at: now, reason: EndReason::AccountDisabled, by: user_id, client: &client };
+                let ended = sessions::end_all(connection, id, &end)?;
+                record(connection, event(Kind::UserDisabled).with(json!({ "sessionsEnded": ended })))?;
             }
-            Some(false) if !user.is_active() => users::set_disabled(connection, id, false, now)?,
+            Some(false) if !user.is_active() => {
+                users::set_disabled(connection, id, false, now)?;
+                record(connection, event(Kind::UserEnabled))?;
+            }
             _ => {}
         }
         Ok(users::find(connection, id)?.map_or(Outcome::NotFound, Outcome::Done))
@@ -114,7 +125,8 @@ pub async fn update_user(
 
 /// Marks an account as deleted and ends its sessions. Its username and e-mail stay reserved.
 pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
-    let (by, credentials, now, client) = (actor.user_id(), actor.credentials(), auth.now(), client.clone());
+    let (by, user_id) = (actor.by(), actor.user_id());
+    let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     auth.write_end(move |connection| {
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
@@ -124,8 +136,10 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
             return Ok(Outcome::LastAdmin);
         }
         users::delete(connection, id, now)?;
-        let end = sessions::End { at: now, reason: EndReason::AccountDeleted, by, client: &client };
-        sessions::end_all(connection, id, &end)?;
+        let end = sessions::End { at: now, reason: EndReason::AccountDeleted, by: user_id, client: &client };
+        let ended = sessions::end_all(connection, id, &end)?;
+        let event = Event::new(Kind::UserDeleted, now, by, &client).about(id);
+        record(connection, event.with(json!({ "sessionsEnded": ended })))?;
         Ok(Outcome::Done(user))
     })
     .await?
@@ -133,17 +147,25 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
 }
 
 /// Takes back the deletion of an account. Its sessions stay ended.
-pub async fn restore_user(auth: &Auth, id: UserId) -> Result<User, UpdateError> {
-    let now: Timestamp = auth.now();
+pub async fn restore_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
+    let (by, credentials, now, client) = (actor.by(), actor.credentials(), auth.now(), client.clone());
     auth.write_change(move |connection| {
+        if !credentials.still_hold(connection)? {
+            return Ok(Outcome::NoLongerPermitted);
+        }
         dialect::lock(connection, Lock::Admins)?;
         if !users::restore(connection, id, now)? {
             return Ok(Outcome::NotFound);
         }
+        record(connection, Event::new(Kind::UserRestored, now, by, &client).about(id))?;
         Ok(users::find(connection, id)?.map_or(Outcome::NotFound, Outcome::Done))
     })
     .await?
     .into_result()
+}
+
+fn record(connection: &mut AnyConnection, event: Event<'_>) -> QueryResult<()> {
+    audit_events::record(connection, &event)
 }
 
 /// Changes of accounts by others than their owners come one after the other, so that two admins cannot each demote the

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Done, Refused};
 use crate::auth::start;
+use crate::clock::{Clock as _, SystemClock};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -30,7 +31,9 @@ pub(super) fn run(command: &Command, output: &Output) -> Done {
             output.result(loaded.table().trim_end(), &settings)
         }
         Command::AdoptIssuer => {
-            let old = super::runtime()?.block_on(start::adopt_issuer(&loaded.config)).map_err(Refused::because)?;
+            let old = super::runtime()?
+                .block_on(start::adopt_issuer(&loaded.config, SystemClock.now()))
+                .map_err(Refused::because)?;
             let new = &loaded.config.jwt.issuer;
             let text = if old == *new {
                 format!("Tokens are issued by {new} already")

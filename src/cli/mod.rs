@@ -2,6 +2,7 @@
 //!
 //! Passwords come from standard input or a prompt, never from arguments: those are there for every process to see.
 
+mod audit;
 mod backup;
 mod config;
 mod output;
@@ -48,6 +49,9 @@ enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// Check the audit trail, or take it elsewhere
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -91,6 +95,9 @@ pub fn run() -> ExitCode {
         }),
         Command::Session(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { session::run(&app, command, output).await })
+        }),
+        Command::Audit(command) => with_app(Purpose::Command, &output, |_, app, output| {
+            Box::pin(async move { audit::run(&app, command, output).await })
         }),
         Command::SetupUrl => with_app(Purpose::Command, &output, |loaded, app, output| {
             Box::pin(async move { setup_url::run(&loaded, &app, output).await })

@@ -43,6 +43,11 @@ impl Output {
         })
     }
 
+    /// A part of something long, with its own line breaks.
+    pub(super) fn stream(&self, text: &str) -> Done {
+        io::stdout().write_all(text.as_bytes()).map_err(Refused::because)
+    }
+
     /// A word to the operator beside the result.
     pub(super) fn note(&self, text: impl Display) {
         let _ = writeln!(io::stderr(), "{text}");

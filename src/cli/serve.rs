@@ -8,6 +8,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Done, Refused, setup_url};
 use crate::app::App;
+use crate::auth::audit::activity::add_up;
 use crate::config::Loaded;
 
 pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
@@ -22,6 +23,7 @@ pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
     if let Some(metrics) = config.metrics_addr {
         tokio::spawn(app.listen_for_metrics(bind("METRICS_ADDR", metrics)?).map_err(Refused::because)?);
     }
+    app.keep_audit();
     if config.maintenance {
         app.keep_house();
     }
@@ -34,6 +36,9 @@ pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
         output.result(setup_url::text(&url), &json!({ "setupUrl": url.expose() }))?;
     }
     server.await.map_err(Refused::because)?.map_err(Refused::because)?;
+    if let Err(failure) = add_up(app.auth()).await {
+        tracing::warn!(%failure, "the last refreshes were not counted");
+    }
     tracing::info!("relatch has stopped");
     Ok(())
 }

@@ -55,6 +55,8 @@ pub struct Config {
     pub session_max_life: Duration,
     /// How long ended sessions and old rotations are kept, 1 to 3650 days.
     pub history_life: Duration,
+    /// How long audit events are kept, 1 to 3650 days.
+    pub audit_life: Duration,
     /// Whether this instance deletes old rows.
     pub maintenance: bool,
     /// How long a repeated rotation gets the same successor, 0 to 300 seconds.

@@ -126,6 +126,7 @@ fn effective(name: &str, config: &Config) -> Option<String> {
         "JWT_REFRESH_TOKEN_EXPIRATION_DAYS" => days(config.refresh_idle_life),
         "SESSION_MAX_DAYS" => days(config.session_max_life),
         "HISTORY_DAYS" => days(config.history_life),
+        "AUDIT_DAYS" => days(config.audit_life),
         "MAINTENANCE" => on_off(config.maintenance),
         "REFRESH_GRACE_SECONDS" => config.refresh_grace.as_secs().to_string(),
         "BCRYPT_COST" => config.bcrypt_cost.to_string(),

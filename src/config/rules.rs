@@ -32,6 +32,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let jwt = jwt(reader, public_url.as_ref(), lives.as_ref());
     let refresh_grace = reader.number("REFRESH_GRACE_SECONDS", 0..=300, "seconds");
     let history_days = reader.number("HISTORY_DAYS", 1..=3_650, "days");
+    let audit_days = reader.number("AUDIT_DAYS", 1..=3_650, "days");
     let maintenance = reader.required("MAINTENANCE", parse::on_off);
     let bcrypt_cost =
         reader.number("BCRYPT_COST", if insecure { 4..=16 } else { 10..=16 }, "each step doubles the time");
@@ -57,6 +58,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         refresh_idle_life: lives.idle,
         session_max_life: lives.session,
         history_life: Duration::from_hours(24 * u64::from(history_days?)),
+        audit_life: Duration::from_hours(24 * u64::from(audit_days?)),
         maintenance: maintenance?,
         refresh_grace: Duration::from_secs(refresh_grace?.into()),
         bcrypt_cost: bcrypt_cost?,

@@ -82,6 +82,7 @@ fn every_variable_is_read_and_shown() {
         ("SESSION_MAX_DAYS", "30"),
         ("REFRESH_GRACE_SECONDS", "0"),
         ("HISTORY_DAYS", "60"),
+        ("AUDIT_DAYS", "90"),
         ("MAINTENANCE", "off"),
         ("BCRYPT_COST", "13"),
         ("PASSWORD_MIN_LENGTH", "15"),

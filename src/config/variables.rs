@@ -48,6 +48,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("SESSION_MAX_DAYS", "90", "absolute life of a session, 1 to 3650 days"),
     variable("REFRESH_GRACE_SECONDS", "30", "how long a retried refresh gets the same answer, 0 to 300 seconds"),
     variable("HISTORY_DAYS", "30", "how long ended sessions and old rotations are kept, 1 to 3650 days"),
+    variable("AUDIT_DAYS", "400", "how long audit events are kept, 1 to 3650 days"),
     variable("MAINTENANCE", "on", "off leaves the deletion of old rows to other instances"),
     variable("BCRYPT_COST", "12", "work factor of password hashes, 10 to 16"),
     variable("PASSWORD_MIN_LENGTH", "8", "characters of a password, at least 8 to 64"),

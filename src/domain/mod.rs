@@ -2,6 +2,7 @@
 //!
 //! No input or output, no clock, no randomness: time and entropy arrive as arguments.
 
+pub mod audit;
 pub mod client;
 pub mod common_passwords;
 pub mod email;

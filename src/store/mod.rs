@@ -20,6 +20,7 @@ pub mod meta;
 mod migrations;
 pub mod pruning;
 pub mod refresh_tokens;
+pub mod rollups;
 mod rotations;
 pub mod schema;
 pub mod sessions;

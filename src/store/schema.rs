@@ -103,6 +103,35 @@ diesel::table! {
         user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
         detail -> Text,
+        actor_kind -> Text,
+        result -> Text,
+        seal_number -> Nullable<BigInt>,
+        seal_digest -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    audit_heads (name) {
+        name -> Text,
+        number -> BigInt,
+        digest -> Binary,
+        day -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_days (day) {
+        day -> BigInt,
+        first_number -> BigInt,
+        head_before -> Binary,
+    }
+}
+
+diesel::table! {
+    rollups (hour, name) {
+        hour -> BigInt,
+        name -> Text,
+        total -> BigInt,
     }
 }
 

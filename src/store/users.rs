@@ -131,6 +131,11 @@ pub enum Key {
     Email(String),
 }
 
+/// The usernames of those of these users who are there.
+pub fn names(connection: &mut AnyConnection, ids: Vec<i64>) -> QueryResult<Vec<(i64, String)>> {
+    users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(connection)
+}
+
 /// The stored password of a user.
 pub fn password_hash(connection: &mut AnyConnection, id: UserId) -> QueryResult<Option<String>> {
     users::table.find(id.get()).select(users::password_hash).first(connection).optional()

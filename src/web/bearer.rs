@@ -8,8 +8,10 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
+use super::client::ClientOf;
 use super::problem::{Code, Problem};
 use super::state::State;
+use crate::auth::audit::denial::note_denied;
 use crate::auth::authenticate::{Principal, authenticate};
 use crate::domain::role::Role;
 
@@ -68,7 +70,10 @@ impl FromRequest for AdminUser {
             let principal = principal(&request).await?;
             match principal.user.role {
                 Role::Admin => Ok(Self(principal)),
-                Role::User => Err(Problem::new(Code::InsufficientRole)),
+                Role::User => {
+                    note(&request, &principal).await?;
+                    Err(Problem::new(Code::InsufficientRole))
+                }
             }
         }
         .boxed_local()
@@ -92,6 +97,15 @@ impl FromRequest for AnyUser {
         }
         .boxed_local()
     }
+}
+
+/// Puts down who asked for what. The route is named as the route table has it, not as it was written.
+async fn note(request: &HttpRequest, principal: &Principal) -> Result<(), Problem> {
+    let state = State::of(request)?;
+    let ClientOf(client) = ClientOf::extract(request).await?;
+    let asked = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+    note_denied(&state.auth, principal, &asked, &client).await;
+    Ok(())
 }
 
 async fn principal(request: &HttpRequest) -> Result<Arc<Principal>, Problem> {

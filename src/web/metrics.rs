@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, web};
 
 use super::problem::is_usual;
 use super::state::State;
+use crate::auth::audit::activity::since_start;
 
 /// Requests by route, method and status. Labels come from the route table, so that nobody can make them up.
 #[derive(Default)]
@@ -56,5 +57,13 @@ impl Metrics {
 
 /// `GET /metrics` of the metrics listener.
 pub async fn show_metrics(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(state.metrics.text())
+    let mut text = state.metrics.text();
+    let (refreshes, sealed) = since_start(&state.auth);
+    for (name, help, value) in [
+        ("relatch_refreshes_total", "Refresh tokens that were spent.", refreshes),
+        ("relatch_audit_events_sealed_total", "Audit events that this instance sealed.", sealed),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
+    }
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }

@@ -22,7 +22,7 @@ use actix_web::{Route, web};
 
 use admin::guard::admins_only;
 use admin::{account as me, assets, dashboard, keys, settings, setup, sign_in, sign_out};
-use api::{account, sessions, tokens, users};
+use api::{account, audit, sessions, tokens, users};
 use state::State;
 
 /// The whole route table.
@@ -62,7 +62,8 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                     resource("/sessions/{sid}")
                         .route(get().to(sessions::show_session))
                         .route(delete().to(sessions::end_session)),
-                ),
+                )
+                .service(resource("/audit-events").route(get().to(audit::list_audit_events))),
         )
         .service(
             scope("/admin")

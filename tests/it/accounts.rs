@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
+use relatch::auth::Actor;
+use relatch::auth::update_user::restore_user;
+use relatch::domain::client::Client;
 use relatch::store::schema::users;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -327,7 +330,7 @@ async fn a_deleted_account_is_out_and_its_name_and_address_stay_reserved() {
     admin.delete("/api/users/4711").await.expect_problem(404, "not_found");
     // A restored account gets its name back, not its sessions.
     let id = relatch::domain::user::UserId::new(person.id).unwrap();
-    relatch::auth::update_user::restore_user(app.app.auth(), id).await.unwrap();
+    restore_user(app.app.auth(), Actor::Operator, id, &Client::default()).await.unwrap();
     person.profile().await.expect_problem(401, "invalid_token");
     app.refresh(&person.refresh_token).await.expect_problem(401, "session_revoked");
     assert_eq!(app.sign_in("saif").await.id, person.id);

@@ -32,7 +32,7 @@ async fn strip(admin: &Person, victim: &Person, how: usize) -> Answer {
 /// Makes an enabled admin of them again, as an operator would.
 async fn reinstate(app: &TestApp, person: &Person) {
     let id = UserId::new(person.id).unwrap();
-    let _ = restore_user(app.app.auth(), id).await;
+    let _ = restore_user(app.app.auth(), Actor::Operator, id, &Client::default()).await;
     let changes = UserChanges { email: None, role: Some(Role::Admin), disabled: Some(false) };
     update_user(app.app.auth(), Actor::Operator, id, changes, &Client::default()).await.unwrap();
 }

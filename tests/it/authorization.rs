@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 41] = [
+const TABLE: [(&str, &str, Expected); 42] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -50,6 +50,7 @@ const TABLE: [(&str, &str, Expected); 41] = [
     ("POST", "/api/sessions/revoke", admins(415)),
     ("GET", "/api/sessions/{sid}", admins(200)),
     ("DELETE", "/api/sessions/{sid}", admins(204)),
+    ("GET", "/api/audit-events", admins(200)),
     // To the console a bearer token is nothing, so that everybody here is a stranger.
     ("GET", "/admin/sign-in", anyone(200)),
     ("POST", "/admin/sign-in", anyone(415)),

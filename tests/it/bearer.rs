@@ -29,6 +29,7 @@ const GUARDED: &[(&str, &str, bool)] = &[
     ("GET", "/api/sessions/{sid}", true),
     ("DELETE", "/api/sessions/{sid}", true),
     ("POST", "/api/sessions/revoke", true),
+    ("GET", "/api/audit-events", true),
 ];
 
 /// The routes of `/api` that anybody may ask.

@@ -9,6 +9,7 @@ mod accounts;
 mod answer_members;
 mod answers;
 mod architecture;
+mod audit;
 mod authority;
 mod authorization;
 mod backup;

@@ -62,6 +62,11 @@ impl NewConsoleSession {
         end_surplus(connection, &session, self.max_sessions, &self.client)
     }
 
+    /// The session's id.
+    pub(super) fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// What the web gets of a session that has begun.
     pub(super) fn signed_in(self, user: User) -> SignedIn {
         SignedIn { previous_login_at: user.last_login_at, user, session_id: self.id, key: self.key }

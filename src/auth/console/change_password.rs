@@ -17,7 +17,7 @@ pub async fn change_password(
     let session = NewConsoleSession::draw(auth, client, auth.now())?;
     let begun = session.clone();
     let begin = move |connection: &mut _, user: &crate::domain::user::User| {
-        begun.begin(connection, user.id, user.security_version)
+        begun.begin(connection, user.id, user.security_version).map(|()| begun.id())
     };
     let user = replace_password(auth, &user.principal.user, current, new, client, begin).await?;
     Ok(session.signed_in(user))

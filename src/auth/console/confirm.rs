@@ -7,9 +7,11 @@ use super::begin::draw_key;
 use crate::auth::Auth;
 use crate::auth::failure::Failure;
 use crate::auth::passwords::Verification;
+use crate::domain::client::Client;
 use crate::domain::password::Password;
 use crate::keyring;
 use crate::secret::Secret;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::{console_sessions, sessions, users};
 
 /// How long a password that was given counts.
@@ -31,13 +33,25 @@ pub enum ConfirmError {
 
 /// Verifies the password of whoever is signed in, and gives their session another key: the old one is worth nothing
 /// afterwards.
-pub async fn confirm_password(auth: &Auth, user: &ConsoleUser, password: &str) -> Result<Secret<String>, ConfirmError> {
+pub async fn confirm_password(
+    auth: &Auth,
+    user: &ConsoleUser,
+    password: &str,
+    client: &Client,
+) -> Result<Secret<String>, ConfirmError> {
     let password = Password::from_login(password).map_err(|_| ConfirmError::WrongPassword)?;
     let id = user.principal.user.id;
     let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
     if auth.passwords.verify(password, stored).await.map_err(Failure::from)? == Verification::Wrong {
+        let (now, session, client) = (auth.now(), user.session.id, client.clone());
+        auth.write(move |connection| {
+            let event = Event::new(Kind::PasswordConfirmFailed, now, By::User(id), &client).about(id);
+            audit_events::record(connection, &event.of_session(session))
+        })
+        .await?;
         return Err(ConfirmError::WrongPassword);
     }
+    let client = client.clone();
     let key = draw_key()?;
     let (digest, now) = (keyring::sha256(key.expose().as_bytes()), auth.now());
     let (session, version) = (user.session.id, user.principal.user.security_version);
@@ -47,7 +61,12 @@ pub async fn confirm_password(auth: &Auth, user: &ConsoleUser, password: &str) -
             let holds = found.is_some_and(|(session, user)| {
                 session.is_live(now) && user.is_active() && user.security_version == version
             });
-            if holds { console_sessions::renew(connection, session, &digest, now) } else { Ok(false) }
+            if !holds || !console_sessions::renew(connection, session, &digest, now)? {
+                return Ok(false);
+            }
+            let event = Event::new(Kind::PasswordConfirmed, now, By::User(id), &client).about(id);
+            audit_events::record(connection, &event.of_session(session))?;
+            Ok(true)
         })
         .await?;
     if renewed { Ok(key) } else { Err(ConfirmError::SessionChanged) }

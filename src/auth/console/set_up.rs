@@ -1,5 +1,7 @@
 //! Making the first admin with the one-time link.
 
+use serde_json::json;
+
 use super::SignedIn;
 use super::begin::NewConsoleSession;
 use crate::auth::Auth;
@@ -9,6 +11,7 @@ use crate::auth::setup_link::digest_of;
 use crate::domain::client::Client;
 use crate::domain::role::Role;
 use crate::secret::Secret;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
 use crate::store::users::NewUser;
@@ -71,7 +74,7 @@ pub async fn set_up(
     let session = NewConsoleSession::draw(auth, client, now)?;
     let new =
         NewUser { username: username.clone(), email: email.clone(), role: Role::Admin, password_hash, created_at: now };
-    let begun = session.clone();
+    let (begun, by) = (session.clone(), client.clone());
     let made = auth
         .write_change(move |connection| {
             dialect::lock(connection, Lock::Setup)?;
@@ -84,6 +87,9 @@ pub async fn set_up(
             let user = users::insert(connection, &new)?;
             users::record_login(connection, user.id, user.security_version, None, now)?;
             begun.begin(connection, user.id, user.security_version)?;
+            let event = Event::new(Kind::UserCreated, now, By::Anonymous, &by).about(user.id).of_session(begun.id());
+            let detail = json!({ "role": user.role.as_str(), "setupLink": true });
+            audit_events::record(connection, &event.with(detail))?;
             Ok(Ok(user))
         })
         .await;

@@ -1,11 +1,14 @@
 //! Signing in to the console, with the checks of every sign-in.
 
+use serde_json::json;
+
 use super::SignedIn;
 use super::begin::NewConsoleSession;
 use crate::auth::Auth;
-use crate::auth::login::{ATTEMPTS, LoginError, check, key_of};
+use crate::auth::login::{ATTEMPTS, LoginError, check, key_of, refuse};
 use crate::domain::client::Client;
 use crate::domain::password::Password;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::users;
 
 /// Begins a session of the console for whoever a username or an e-mail address names. Everybody with an account may
@@ -13,17 +16,22 @@ use crate::store::users;
 pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Client) -> Result<SignedIn, LoginError> {
     let password = Password::from_login(password)?;
     let key = key_of(identifier);
+    let mut account = None;
     for _ in 0..ATTEMPTS {
-        let (user, rehashed) = check(auth, key.clone(), &password).await?;
+        let (user, rehashed) = check(auth, key.clone(), &password, client).await?;
+        account = Some(user.id);
         let now = auth.now();
         let new = NewConsoleSession::draw(auth, client, now)?;
         let begun = auth
             .write_change({
-                let (new, id, version) = (new.clone(), user.id, user.security_version);
+                let (new, id, version, client) = (new.clone(), user.id, user.security_version, client.clone());
                 move |connection| {
                     let unchanged = users::record_login(connection, id, version, rehashed.as_deref(), now)?;
                     if unchanged {
                         new.begin(connection, id, version)?;
+                        let event = Event::new(Kind::LoginSucceeded, now, By::User(id), &client).about(id);
+                        let event = event.of_session(new.id()).with(json!({ "console": true }));
+                        audit_events::record(connection, &event)?;
                     }
                     Ok(unchanged)
                 }
@@ -33,5 +41,5 @@ pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Cli
             return Ok(new.signed_in(user));
         }
     }
-    Err(LoginError::InvalidCredentials)
+    refuse(auth, Kind::LoginDenied, account, client).await
 }

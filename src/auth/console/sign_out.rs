@@ -1,12 +1,15 @@
 //! Ending a session of the console.
 
+use serde_json::json;
+
 use super::ConsoleUser;
 use crate::auth::Auth;
-use crate::auth::end_session::logout;
+use crate::auth::end_session::{because, logout};
 use crate::auth::failure::Failure;
 use crate::domain::client::Client;
 use crate::domain::session::EndReason;
 use crate::keyring;
+use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::{console_sessions, sessions};
 
 /// Signs out: the cookie, and every copy of it, is worth nothing from now on.
@@ -20,7 +23,12 @@ pub async fn end_by_key(auth: &Auth, key: &str, client: &Client) -> Result<(), F
     auth.write_end(move |connection| {
         let Some((id, _)) = console_sessions::open(connection, &digest)? else { return Ok(()) };
         let end = sessions::End { at: now, reason: EndReason::Logout, by: None, client: &client };
-        sessions::end(connection, id, &end).map(|_| ())
+        let Some(user) = sessions::find(connection, id)?.map(|session| session.user_id) else { return Ok(()) };
+        if sessions::end(connection, id, &end)? {
+            let event = Event::new(Kind::SessionEnded, now, By::User(user), &client).about(user).of_session(id);
+            audit_events::record(connection, &event.with(because(end.reason)))?;
+        }
+        Ok(())
     })
     .await
 }
@@ -30,7 +38,13 @@ pub async fn end_others(auth: &Auth, user: &ConsoleUser, client: &Client) -> Res
     let (id, this, now, client) = (user.principal.user.id, user.session.id, auth.now(), client.clone());
     auth.write_end(move |connection| {
         let end = sessions::End { at: now, reason: EndReason::EndedByUser, by: Some(id), client: &client };
-        sessions::end_others(connection, id, this, &end)
+        let ended = sessions::end_others(connection, id, this, &end)?;
+        if ended > 0 {
+            let event = Event::new(Kind::SessionsRevoked, now, By::User(id), &client).about(id).of_session(this);
+            let detail = json!({ "reason": end.reason.as_str(), "sessionsEnded": ended });
+            audit_events::record(connection, &event.with(detail))?;
+        }
+        Ok(ended)
     })
     .await
 }

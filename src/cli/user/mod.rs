@@ -161,7 +161,7 @@ pub(super) async fn run(app: &App, command: Command, output: &Output) -> Done {
         }
         Command::Restore(named) => {
             let user = find(app, &named.user).await?;
-            let user = restore_user(app.auth(), user.id).await.map_err(Refused::because)?;
+            let user = restore_user(app.auth(), Actor::Operator, user.id, &client).await.map_err(Refused::because)?;
             output.result(format_args!("{} is restored", name(&user)), &to_json(&user))
         }
         Command::ResetPassword { user, password_stdin } => {
@@ -180,7 +180,8 @@ async fn create(app: &App, create: &Create, output: &Output) -> Done {
     let password = password::read(create.password_stdin)?;
     let account =
         NewAccount { username: &create.username, email: &create.email, password: &password, role: create.role.into() };
-    let user = register(app.auth(), Actor::Operator, account).await.map_err(|error| refusal(&error))?;
+    let user =
+        register(app.auth(), Actor::Operator, account, &Client::default()).await.map_err(|error| refusal(&error))?;
     output.result(format_args!("{} was made, with the role {}", name(&user), user.role), &to_json(&user))
 }
 

@@ -48,16 +48,17 @@ pub fn end(connection: &mut AnyConnection, id: SessionId, end: &End<'_>) -> Quer
     let open = sessions::table.find(id.as_bytes().as_slice()).filter(sessions::ended_at.is_null());
     let user =
         diesel::update(open).set(end.changes()).returning(sessions::user_id).get_result(connection).optional()?;
-    note(connection, user, end)
+    Ok(note(connection, user, end)?.is_some())
 }
 
-/// Ends the session of a genuine token, for which the token's nonce must be the session's.
+/// Ends the session of a genuine token, for which the token's nonce must be the session's; gives whose it was when this
+/// ended it.
 pub fn end_with_nonce(
     connection: &mut AnyConnection,
     id: SessionId,
     nonce_digest: &[u8; 32],
     end: &End<'_>,
-) -> QueryResult<bool> {
+) -> QueryResult<Option<UserId>> {
     let open = sessions::table
         .find(id.as_bytes().as_slice())
         .filter(sessions::nonce_digest.eq(nonce_digest.as_slice()))
@@ -67,12 +68,13 @@ pub fn end_with_nonce(
     note(connection, user, end)
 }
 
-/// Tells all instances that a session of this user was ended, if one was; says which.
-fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> QueryResult<bool> {
-    if let Some(user) = user {
-        changes::note(connection, UserId::new(user), end.at)?;
+/// Tells all instances that a session of this user was ended, if one was; gives whose.
+fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> QueryResult<Option<UserId>> {
+    let user = user.and_then(UserId::new);
+    if user.is_some() {
+        changes::note(connection, user, end.at)?;
     }
-    Ok(user.is_some())
+    Ok(user)
 }
 
 /// Ends every session of a user; says how many had not ended before.
@@ -96,14 +98,14 @@ pub fn end_others(connection: &mut AnyConnection, user: UserId, kept: SessionId,
     Ok(ended)
 }
 
-/// Ends the least recently used of a user's live sessions until at most `keep` are left besides `newest`.
+/// Ends the least recently used of a user's live sessions until at most `keep` are left besides `newest`; says which.
 pub fn end_least_recently_used(
     connection: &mut AnyConnection,
     user: UserId,
     newest: SessionId,
     keep: u32,
     end: &End<'_>,
-) -> QueryResult<()> {
+) -> QueryResult<Vec<SessionId>> {
     let surplus: Vec<Vec<u8>> = sessions::table
         .filter(sessions::user_id.eq(user.get()))
         .filter(sessions::id.ne(newest.as_bytes().as_slice()))
@@ -116,9 +118,11 @@ pub fn end_least_recently_used(
         .select(sessions::id)
         .load(connection)?;
     if surplus.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let open = sessions::table.filter(sessions::id.eq_any(surplus)).filter(sessions::ended_at.is_null());
-    diesel::update(open).set(end.changes()).execute(connection)?;
-    changes::note(connection, Some(user), end.at)
+    let ended: Vec<Vec<u8>> =
+        diesel::update(open).set(end.changes()).returning(sessions::id).get_results(connection)?;
+    changes::note(connection, Some(user), end.at)?;
+    Ok(ended.into_iter().filter_map(|id| id.try_into().ok()).map(SessionId::from_bytes).collect())
 }

@@ -10,6 +10,7 @@ use super::form::{Fields, FormErrors, Posted, TOKEN};
 use super::guard::{Console, to_sign_in};
 use super::page::{self, Layout, Tab};
 use crate::auth::console::{ConfirmError, confirm_password};
+use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
 use crate::web::state::State;
 
@@ -53,7 +54,8 @@ impl FromRequest for Confirmed {
                 return Err(page::instead(ask(&request, &console, &fields, FormErrors::default())?));
             };
             let state = State::of(&request)?;
-            match confirm_password(&state.auth, console.user(), &password).await {
+            let ClientOf(client) = ClientOf::extract(&request).await?;
+            match confirm_password(&state.auth, console.user(), &password, &client).await {
                 Ok(key) => {
                     console.adopt(&key)?;
                     Ok(Self { console, fields })

@@ -19,6 +19,7 @@ use super::next::Next as NextPage;
 use super::page::{self, Layout, Tab};
 use super::{error_page, session_store};
 use crate::auth::Actor;
+use crate::auth::audit::denial::note_denied;
 use crate::auth::authenticate::Principal;
 use crate::auth::console::{self, ConsoleUser, Form};
 use crate::domain::role::Role;
@@ -137,6 +138,9 @@ pub async fn admins_only<B: MessageBody + 'static>(
             Ok(request.into_response(answer))
         }
         Some(console) if console.principal().user.role != Role::Admin => {
+            let asked = format!("{} /admin", request.method());
+            let ClientOf(client) = ClientOf::extract(request.request()).await?;
+            note_denied(&console.state.auth, console.principal(), &asked, &client).await;
             let answer = error_page::not_an_admin(&console)?;
             Ok(request.into_response(answer))
         }

@@ -40,6 +40,7 @@ object_body!(Registration, UserPatch);
 /// `POST /api/users/register`
 pub async fn create_user(
     state: Data<State>,
+    ClientOf(client): ClientOf,
     Then(AnyUser(principal), Json(body)): Then<AnyUser, Json<Registration>>,
 ) -> Result<HttpResponse, Problem> {
     #[derive(Serialize)]
@@ -54,7 +55,7 @@ pub async fn create_user(
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| Actor::User(principal));
     let role = body.role.map_or(Role::User, |role| role.0);
     let account = NewAccount { username: &body.username, email: &body.email, password: &body.password, role };
-    let user = register(&state.auth, actor, account).await?;
+    let user = register(&state.auth, actor, account, &client).await?;
     Ok(HttpResponse::Created().insert_header((header::LOCATION, format!("/api/users/{}", user.id))).json(Created {
         id: user.id.get(),
         username: user.username.as_str(),

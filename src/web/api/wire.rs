@@ -241,19 +241,31 @@ pub(super) fn page<'a, T, J: Serialize>(
 ) -> Result<HttpResponse, Problem> {
     let mut answer = HttpResponse::Ok();
     if let Some(next) = &page.next {
-        let mut url = url::Url::parse(state.public_url.as_str())
-            .and_then(|url| url.join(path))
-            .map_err(|error| Problem::failure(error, false))?;
-        for (name, value) in parameters.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
-            url.query_pairs_mut().append_pair(name, value);
-        }
-        if limit != LIMIT {
-            url.query_pairs_mut().append_pair("limit", &limit.to_string());
-        }
-        url.query_pairs_mut().append_pair("cursor", next);
+        let url = page_url(state, path, parameters, limit, next)?;
         answer.insert_header((header::LINK, format!("<{url}>; rel=\"next\"")));
     }
     Ok(answer.json(page.items.iter().map(to_json).collect::<Vec<_>>()))
+}
+
+/// The address of another page of a list.
+pub(super) fn page_url(
+    state: &State,
+    path: &str,
+    parameters: &[(&str, Option<&str>)],
+    limit: u32,
+    cursor: &str,
+) -> Result<url::Url, Problem> {
+    let mut url = url::Url::parse(state.public_url.as_str())
+        .and_then(|url| url.join(path))
+        .map_err(|error| Problem::failure(error, false))?;
+    for (name, value) in parameters.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+    if limit != LIMIT {
+        url.query_pairs_mut().append_pair("limit", &limit.to_string());
+    }
+    url.query_pairs_mut().append_pair("cursor", cursor);
+    Ok(url)
 }
 
 /// The user that a path names. What cannot be an id names nobody.

@@ -151,10 +151,11 @@ impl TestApp {
     pub async fn admin(&self, username: &str) -> Person {
         use relatch::auth::Actor;
         use relatch::auth::register::{NewAccount, register};
+        use relatch::domain::client::Client;
         use relatch::domain::role::Role;
         let email = format!("{username}@example.com");
         let account = NewAccount { username, email: &email, password: PASSWORD, role: Role::Admin };
-        register(self.app.auth(), Actor::Operator, account).await.expect("an admin");
+        register(self.app.auth(), Actor::Operator, account, &Client::default()).await.expect("an admin");
         self.sign_in(username).await
     }
 

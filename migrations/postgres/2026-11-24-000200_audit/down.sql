@@ -1,0 +1,16 @@
+DROP TABLE rollups;
+DROP TABLE audit_days;
+DROP TABLE audit_heads;
+DROP INDEX audit_events_by_request;
+DROP INDEX audit_events_by_ip;
+DROP INDEX audit_events_by_session;
+DROP INDEX audit_events_by_subject;
+DROP INDEX audit_events_by_actor;
+DROP INDEX audit_events_by_kind;
+DROP INDEX audit_events_by_time;
+DROP INDEX audit_events_unsealed;
+DROP INDEX audit_events_seal_number_key;
+ALTER TABLE audit_events DROP COLUMN seal_digest;
+ALTER TABLE audit_events DROP COLUMN seal_number;
+ALTER TABLE audit_events DROP COLUMN result;
+ALTER TABLE audit_events DROP COLUMN actor_kind;

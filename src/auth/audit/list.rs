@@ -1,0 +1,292 @@
+//! Looking at the audit trail, for admins and operators.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::auth::Auth;
+use crate::auth::cursor::{self, CursorKey};
+use crate::auth::login::key_of;
+use crate::auth::users::ListError;
+use crate::domain::audit::{Kind, Outcome};
+use crate::domain::session::SessionId;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
+use crate::store::audit_events::{self, Direction, EventFilter, EventKey, StoredEvent};
+use crate::store::connection::AnyConnection;
+use crate::store::{QueryResult, users};
+
+/// Which events are asked for; every part that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct EventQuery {
+    /// Who did it: an id, a username or an e-mail address. A name of digits is an id.
+    pub actor: Option<String>,
+    /// Whom it concerns, named likewise.
+    pub subject: Option<String>,
+    /// Which session it concerns.
+    pub session: Option<SessionId>,
+    /// What happened.
+    pub kinds: Option<Vec<Kind>>,
+    /// What came of it.
+    pub result: Option<Outcome>,
+    /// From where: an address, or a network.
+    pub network: Option<IpNet>,
+    /// In which request.
+    pub request_id: Option<Uuid>,
+    /// From when on.
+    pub from: Option<Timestamp>,
+    /// Until before when.
+    pub to: Option<Timestamp>,
+}
+
+/// A user whom an event names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedUser {
+    /// The id, which stays when the account is gone.
+    pub id: UserId,
+    /// The username as it is now; `None` when the account was removed for good.
+    pub username: Option<String>,
+}
+
+/// An event for people to read.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    /// The row's number.
+    pub id: i64,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// What happened: the name of a kind.
+    pub kind: String,
+    /// What came of it.
+    pub result: String,
+    /// How much it matters.
+    pub severity: String,
+    /// What sort of actor it is put down to.
+    pub actor_kind: String,
+    /// The user who acted, if one did.
+    pub actor: Option<NamedUser>,
+    /// Whom it concerns, if anybody.
+    pub subject: Option<NamedUser>,
+    /// Which session it concerns, if one.
+    pub session_id: Option<SessionId>,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// With what.
+    pub user_agent: Option<String>,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// Facts for people.
+    pub detail: Value,
+    /// Its place in the chain, once it has one.
+    pub seal_number: Option<i64>,
+    /// The digest over it and all before it.
+    pub seal_digest: Option<[u8; 32]>,
+}
+
+impl AuditEvent {
+    fn key(&self) -> EventKey {
+        EventKey { occurred_at: self.occurred_at, id: self.id }
+    }
+}
+
+/// A page of events, the newest first, and the cursors of its neighbours.
+#[derive(Debug)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<AuditEvent>,
+    /// Where older events follow.
+    pub next: Option<String>,
+    /// Where newer events follow.
+    pub previous: Option<String>,
+}
+
+/// A place between two events, and which way to go from there.
+struct Place(Direction, EventKey);
+
+impl CursorKey for Place {
+    const LIST: u8 = b'a';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let direction = match self.0 {
+            Direction::Older => b'o',
+            Direction::Newer => b'n',
+        };
+        let mut bytes = vec![direction];
+        bytes.extend(self.1.occurred_at.as_micros().to_be_bytes());
+        bytes.extend(self.1.id.to_be_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (direction, key) = bytes.split_first()?;
+        let direction = match direction {
+            b'o' => Direction::Older,
+            b'n' => Direction::Newer,
+            _ => return None,
+        };
+        let (time, id) = key.split_first_chunk::<8>()?;
+        let occurred_at = Timestamp::from_micros(i64::from_be_bytes(*time));
+        Some(Self(direction, EventKey { occurred_at, id: i64::from_be_bytes(id.try_into().ok()?) }))
+    }
+}
+
+/// A page of events, the newest first. A name that nobody has finds nothing.
+pub async fn list_events(
+    auth: &Auth,
+    query: EventQuery,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<EventPage, ListError> {
+    let place = cursor.map(|cursor| cursor::decode::<Place>(&auth.keyring, cursor)).transpose()?;
+    let direction = place.as_ref().map_or(Direction::Older, |place| place.0);
+    let from = place.as_ref().map(|place| place.1);
+    let found = auth.read(move |connection| find(connection, &query, direction, from, i64::from(limit) + 1)).await?;
+    let mut events = found;
+    let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    if direction == Direction::Newer {
+        events.reverse();
+    }
+    let (has_older, has_newer) = match (direction, from) {
+        (Direction::Older, from) => (more, from.is_some()),
+        (Direction::Newer, _) => (true, more),
+    };
+    let place = |event: Option<&AuditEvent>, direction| {
+        event.map(|event| cursor::encode(&auth.keyring, &Place(direction, event.key())))
+    };
+    Ok(EventPage {
+        next: place(events.last().filter(|_| has_older), Direction::Older),
+        previous: place(events.first().filter(|_| has_newer), Direction::Newer),
+        events,
+    })
+}
+
+/// Up to `limit` events that the query means, in one direction.
+pub(super) fn find(
+    connection: &mut AnyConnection,
+    query: &EventQuery,
+    direction: Direction,
+    from: Option<EventKey>,
+    limit: i64,
+) -> QueryResult<Vec<AuditEvent>> {
+    let Some(filter) = filter_of(connection, query)? else { return Ok(Vec::new()) };
+    let stored = audit_events::list(connection, &filter, direction, from, limit)?;
+    let ids = stored.iter().flat_map(|event| [event.actor_user_id, event.subject_user_id]).flatten().collect();
+    let names: HashMap<i64, String> = users::names(connection, ids)?.into_iter().collect();
+    stored.into_iter().map(|event| read(event, &names)).collect()
+}
+
+/// `None` when nothing can be found, since nobody has a name or a kind never comes to a result.
+fn filter_of(connection: &mut AnyConnection, query: &EventQuery) -> QueryResult<Option<EventFilter>> {
+    let (actor, subject) =
+        (resolve(connection, query.actor.as_deref())?, resolve(connection, query.subject.as_deref())?);
+    let (Some(actor), Some(subject)) = (actor, subject) else { return Ok(None) };
+    let kinds = match query.result {
+        None => query.kinds.clone(),
+        // What comes of an event is a matter of its kind.
+        Some(result) => {
+            let asked = query.kinds.as_deref().unwrap_or(&Kind::ALL);
+            Some(asked.iter().copied().filter(|kind| kind.outcome() == result).collect())
+        }
+    };
+    if kinds.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(None);
+    }
+    Ok(Some(EventFilter {
+        actor,
+        subject,
+        session: query.session,
+        kinds,
+        network: query.network,
+        request_id: query.request_id,
+        from: query.from,
+        to: query.to,
+    }))
+}
+
+/// Whom a name means, if one is given; `None` when nobody. An id is taken as it is: events outlive their users.
+fn resolve(connection: &mut AnyConnection, name: Option<&str>) -> QueryResult<Option<Option<UserId>>> {
+    let Some(name) = name else { return Ok(Some(None)) };
+    if let Some(id) = UserId::parse(name) {
+        return Ok(Some(Some(id)));
+    }
+    let Some(key) = key_of(name) else { return Ok(None) };
+    Ok(users::find_by_key(connection, &key)?.map(|(user, _)| Some(user.id)))
+}
+
+fn read(event: StoredEvent, names: &HashMap<i64, String>) -> QueryResult<AuditEvent> {
+    let user = |id: Option<i64>| {
+        let id = UserId::new(id?)?;
+        Some(NamedUser { id, username: names.get(&id.get()).cloned() })
+    };
+    Ok(AuditEvent {
+        id: event.id,
+        occurred_at: Timestamp::from_micros(event.occurred_at),
+        address: event.address()?,
+        actor: user(event.actor_user_id),
+        subject: user(event.subject_user_id),
+        session_id: event.session_id.and_then(|id| <[u8; 16]>::try_from(id).ok()).map(SessionId::from_bytes),
+        // What somebody changed beside the server may be no JSON; it is shown as it is, and the seal tells.
+        detail: serde_json::from_str(&event.detail).unwrap_or(Value::String(event.detail)),
+        kind: event.kind,
+        result: event.result,
+        severity: event.severity,
+        actor_kind: event.actor_kind,
+        user_agent: event.user_agent,
+        request_id: event.request_id,
+        seal_number: event.seal_number,
+        seal_digest: event.seal_digest.and_then(|digest| digest.try_into().ok()),
+    })
+}
+
+/// Reads a time of RFC 3339, or a day such as `2026-11-24` in a zone such as `+01:00` or `Z`, which begins then.
+pub fn parse_from(text: &str, zone: &str) -> Option<Timestamp> {
+    Timestamp::parse(text).or_else(|| begin_of_day(text, zone))
+}
+
+/// The same for the end of a time; a day is included.
+pub fn parse_to(text: &str, zone: &str) -> Option<Timestamp> {
+    Timestamp::parse(text).or_else(|| Some(begin_of_day(text, zone)?.after(Duration::from_hours(24))))
+}
+
+fn begin_of_day(day: &str, zone: &str) -> Option<Timestamp> {
+    if day.len() != "2026-11-24".len() {
+        return None;
+    }
+    Timestamp::parse(&format!("{day}T00:00:00{zone}"))
+}
+
+/// Reads an address or a network.
+pub fn parse_network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_whole_in_its_zone() {
+        let time = |text| Timestamp::parse(text).unwrap();
+        assert_eq!(parse_from("2026-11-24", "Z"), Some(time("2026-11-24T00:00:00Z")));
+        assert_eq!(parse_to("2026-11-24", "Z"), Some(time("2026-11-25T00:00:00Z")));
+        assert_eq!(parse_from("2026-11-24", "+05:30"), Some(time("2026-11-23T18:30:00Z")));
+        assert_eq!(parse_to("2026-11-24", "-08:00"), Some(time("2026-11-25T08:00:00Z")));
+        assert_eq!(parse_to("2026-11-24T10:00:00+01:00", "Z"), Some(time("2026-11-24T09:00:00Z")));
+        for wrong in ["", "2026-11-24T", "yesterday", "2026-02-30", "24.11.2026", "2026-1-1"] {
+            assert_eq!(parse_from(wrong, "Z"), None, "{wrong}");
+        }
+        assert_eq!(parse_from("2026-11-24", "Europe/Berlin"), None);
+    }
+
+    #[test]
+    fn an_address_is_a_network_of_one() {
+        assert_eq!(parse_network("::ffff:198.51.100.7"), "198.51.100.7/32".parse().ok());
+        assert_eq!(parse_network("2001:db8::/32"), "2001:db8::/32".parse().ok());
+        assert_eq!(parse_network("198.51.100.0/33"), None);
+    }
+}
