@@ -66,8 +66,3 @@ pub async fn list_keys(auth: &Auth) -> Result<Vec<SigningKeyFacts>, Failure> {
     keys.sort_by_key(|key| key.role != KeyRole::Current);
     Ok(keys)
 }
-
-/// When the key that signs was made, without a look into the store; `None` for a configured key.
-pub fn current_key_since(auth: &Auth) -> Option<Timestamp> {
-    auth.access_tokens.current_since()
-}

@@ -75,10 +75,13 @@ pub(super) fn settings(config: &Config, values: &Values) -> Vec<Setting> {
     };
     let setting = |variable: &Variable| {
         let value = value(variable);
-        let is_whole = !variable.secret && !(variable.name == "DATABASE_URL" && is_redacted(&config.database_url));
+        let is_partial = variable.name == "DATABASE_URL" && is_redacted(&config.database_url);
         Setting {
             name: variable.name,
-            assignment: value.as_ref().filter(|_| is_whole).map(|value| assignment(variable.name, value)),
+            assignment: value
+                .as_ref()
+                .filter(|_| !variable.secret && !is_partial)
+                .map(|value| assignment(variable.name, value)),
             value: value.unwrap_or_else(|| "unset".to_owned()).escape_debug().to_string(),
             source: values.source(variable.name),
         }

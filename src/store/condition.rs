@@ -85,7 +85,7 @@ pub fn progress(connection: &mut AnyConnection) -> QueryResult<Progress> {
          (SELECT expires_at FROM leases WHERE name = 'pruning') AS pruning_until, \
          {head} AS sealed, \
          (SELECT occurred_at FROM audit_events WHERE seal_number = {head}) AS last_sealed, \
-         (SELECT count(*) FROM (SELECT 1 FROM audit_events WHERE seal_number IS NULL LIMIT {unsealed}) AS some) AS unsealed"
+         (SELECT count(*) FROM (SELECT 1 FROM audit_events WHERE seal_number IS NULL LIMIT {unsealed}) AS waiting) AS unsealed"
     ))
     .get_result(connection)
 }
@@ -114,7 +114,8 @@ pub fn check(connection: &mut AnyConnection) -> QueryResult<Integrity> {
         AnyConnection::Sqlite(connection) => {
             let found: Vec<QuickCheck> = diesel::sql_query("PRAGMA quick_check(20)").load(connection)?;
             let problems = found.into_iter().map(|found| found.quick_check).filter(|found| found != "ok").collect();
-            let checked = "SQLite read every page of the store and found each row in its place (quick_check).";
+            let checked =
+                "SQLite read every page of the store and looked whether each row is in its place (quick_check).";
             Ok(Integrity { checked: checked.to_owned(), problems })
         }
         AnyConnection::Postgres(connection) => {

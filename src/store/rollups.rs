@@ -39,6 +39,19 @@ pub fn since(connection: &mut AnyConnection, hour: i64) -> QueryResult<Vec<(i64,
     rollups::table.filter(rollups::hour.ge(hour)).order((rollups::hour, rollups::name)).load(connection)
 }
 
+/// The same of these names alone.
+pub fn of_names_since(
+    connection: &mut AnyConnection,
+    hour: i64,
+    names: &[&str],
+) -> QueryResult<Vec<(i64, String, i64)>> {
+    rollups::table
+        .filter(rollups::hour.ge(hour))
+        .filter(rollups::name.eq_any(names.to_vec()))
+        .order((rollups::hour, rollups::name))
+        .load(connection)
+}
+
 /// Deletes what was counted before this hour.
 pub fn prune(connection: &mut AnyConnection, hour: i64) -> QueryResult<usize> {
     diesel::delete(rollups::table.filter(rollups::hour.lt(hour))).execute(connection)

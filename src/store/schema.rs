@@ -174,4 +174,5 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(console_sessions -> sessions (session_id));
 diesel::joinable!(console_preferences -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::allow_tables_to_appear_in_same_query!(audit_events, users);
 diesel::allow_tables_to_appear_in_same_query!(sessions, users, refresh_tokens, console_sessions, console_preferences);

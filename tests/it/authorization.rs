@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 42] = [
+const TABLE: [(&str, &str, Expected); 48] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -60,6 +60,12 @@ const TABLE: [(&str, &str, Expected); 42] = [
     ("GET", "/admin", anyone(303)),
     ("GET", "/admin/keys", anyone(303)),
     ("GET", "/admin/settings", anyone(303)),
+    ("GET", "/admin/audit", anyone(303)),
+    ("GET", "/admin/audit/export", anyone(303)),
+    ("GET", "/admin/maintenance", anyone(303)),
+    ("POST", "/admin/maintenance/prune", anyone(303)),
+    ("POST", "/admin/maintenance/check", anyone(303)),
+    ("GET", "/admin/maintenance/diagnostics", anyone(303)),
     ("GET", "/admin/me", anyone(303)),
     ("POST", "/admin/me/preferences", anyone(303)),
     ("POST", "/admin/me/password", anyone(303)),

@@ -69,7 +69,12 @@ impl Console {
 
     /// A point in time as the admin reads it, with UTC beside it.
     pub fn moment(&self, at: Timestamp) -> Moment {
-        Zone::named(&self.user.preferences.time_zone).moment(at)
+        self.zone().moment(at)
+    }
+
+    /// The admin's time zone.
+    pub fn zone(&self) -> Zone {
+        Zone::named(&self.user.preferences.time_zone)
     }
 
     /// Says something on the next page.

@@ -45,7 +45,16 @@ fn check(answer: &Answer) {
 async fn p1_p2_p4_p6_every_page_has_the_headers_and_nothing_inline() {
     let app = TestApp::start().await;
     let admin = app.console("root").await;
-    for path in ["/admin", "/admin/keys", "/admin/settings", "/admin/me", "/admin/nothing"] {
+    for path in [
+        "/admin",
+        "/admin/audit",
+        "/admin/audit?ip=x",
+        "/admin/keys",
+        "/admin/settings",
+        "/admin/maintenance",
+        "/admin/me",
+        "/admin/nothing",
+    ] {
         check(&admin.get(path).await);
     }
     for path in ["/admin/sign-in", "/admin/sign-in?next=a&next=b", "/admin/setup"] {

@@ -17,7 +17,7 @@ const ADMINS: Expected = [303, 403, 200, 303, 303, 303];
 const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 13] = [
+const TABLE: [(&str, &str, Expected); 19] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
@@ -26,6 +26,12 @@ const TABLE: [(&str, &str, Expected); 13] = [
     ("GET", "/admin", ADMINS),
     ("GET", "/admin/keys", ADMINS),
     ("GET", "/admin/settings", ADMINS),
+    ("GET", "/admin/audit", ADMINS),
+    ("GET", "/admin/audit/export", ADMINS),
+    ("GET", "/admin/maintenance", ADMINS),
+    ("POST", "/admin/maintenance/prune", ACTIONS),
+    ("POST", "/admin/maintenance/check", ACTIONS),
+    ("GET", "/admin/maintenance/diagnostics", ADMINS),
     ("GET", "/admin/me", ADMINS),
     ("POST", "/admin/me/preferences", ACTIONS),
     ("POST", "/admin/me/password", ACTIONS),

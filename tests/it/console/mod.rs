@@ -1,10 +1,13 @@
 //! The web console: who gets in, how sessions begin and end, what forms are accepted, and what pages look like.
 
 mod account;
+mod audit;
 mod confirm;
+mod dashboard;
 mod forms;
 mod headers;
 mod keys;
+mod maintenance;
 mod matrix;
 mod sessions;
 mod settings;
