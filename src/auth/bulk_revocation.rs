@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::access_tokens::CLOCK_TOLERANCE;
 use super::failure::Failure;
+use super::session_search::{StateFilter, count_sessions};
 use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::session::EndReason;
@@ -60,6 +61,25 @@ pub async fn revoke_sessions(
     })
 }
 
+/// Ends the live sessions that the filter matches, those that a list of them shows; says how many. Not
+/// all of them are counted first, where they are many.
+pub async fn end_matching(auth: &Auth, actor: Actor<'_>, filter: BulkFilter, client: &Client) -> Result<u64, Failure> {
+    let now = auth.now();
+    // What seems to have expired here alone is ended, too, and so is what another instance's clock has begun.
+    let (live_at, begun_by) = (now.before(CLOCK_TOLERANCE), now.after(CLOCK_TOLERANCE));
+    let tally = count_sessions(auth, filter.clone(), StateFilter::Live).await?;
+    let matched = if tally.is_exact { "matched" } else { "matchedAtLeast" };
+    let detail = json!({ "filter": describe(&filter), matched: tally.found });
+    let note = Note { by: actor.by(), about: filter.user_id, detail };
+    let filter = BulkFilter { begun_by: Some(begun_by), live_at: Some(live_at), ..filter };
+    end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client).await
+}
+
+/// Until when APIs that verify access tokens without asking may accept one of a session that is ended now.
+pub fn effective_by(auth: &Auth) -> Timestamp {
+    auth.now().after(auth.access_tokens.life())
+}
+
 /// What is put down of a bulk revocation.
 pub(super) struct Note {
     by: By,
@@ -81,8 +101,11 @@ fn describe(filter: &BulkFilter) -> Value {
     part("ip", filter.network.map(|network| json!(network.to_string())));
     let shortened = |text: &String| json!(text.chars().take(Client::USER_AGENT_MAX).collect::<String>());
     part("userAgent", filter.user_agent.as_ref().map(shortened));
+    part("kind", filter.kind.map(|kind| json!(kind.as_str())));
     part("lastUsedBefore", time(filter.last_used_before));
+    part("lastUsedSince", time(filter.last_used_since));
     part("createdBefore", time(filter.created_before));
+    part("createdSince", time(filter.created_since));
     Value::Object(parts)
 }
 

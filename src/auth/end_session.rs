@@ -62,6 +62,26 @@ pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &
     end(auth, id, None, EndReason::EndedByAdmin, actor.by(), client).await
 }
 
+/// Ends these sessions, whoever's they are; says how many had not ended before.
+pub async fn end_these_sessions(
+    auth: &Auth,
+    actor: Actor<'_>,
+    ids: Vec<SessionId>,
+    client: &Client,
+) -> Result<usize, Failure> {
+    let (by, user_id, now, client) = (actor.by(), actor.user_id(), auth.now(), client.clone());
+    auth.write_end(move |connection| {
+        let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: user_id, client: &client };
+        let ended = sessions::end_these(connection, &ids, &end)?;
+        for (session, user) in &ended {
+            let event = Event::new(Kind::SessionRevoked, now, by, &client).about(*user).of_session(*session);
+            audit_events::record(connection, &event.with(because(end.reason)))?;
+        }
+        Ok(ended.len())
+    })
+    .await
+}
+
 /// Ends all sessions of a user, and says how many there were.
 pub async fn end_sessions_of_user(
     auth: &Auth,

@@ -33,6 +33,7 @@ pub mod refresh_tokens;
 pub mod register;
 pub mod revoke_token;
 pub mod secret_key;
+pub mod session_search;
 pub mod sessions;
 pub mod setup_link;
 mod signing_keys;

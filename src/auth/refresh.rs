@@ -20,6 +20,7 @@ use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
 #[cfg(feature = "failpoints")]
 use crate::store::failpoints;
+use crate::store::refresh_tokens as history;
 use crate::store::sessions::{self, Rotation};
 
 /// Why there is no new pair.
@@ -150,7 +151,11 @@ fn judge(connection: &mut AnyConnection, presented: &Rotation) -> QueryResult<Op
     };
     let refusal = match verdict {
         Verdict::Rotate => return Ok(None),
-        Verdict::RepeatSuccessor => return Ok(Some(Outcome::Repeated(session, user))),
+        Verdict::RepeatSuccessor => {
+            let (generation, client) = (session.generation, &presented.client);
+            history::repeat(connection, session.id, generation, client, presented.now)?;
+            return Ok(Some(Outcome::Repeated(session, user)));
+        }
         Verdict::SessionRevoked => Refusal::SessionRevoked,
         Verdict::AccountDisabled => Refusal::AccountDisabled,
         Verdict::Expired => Refusal::Expired,

@@ -6,10 +6,10 @@ use super::Auth;
 use super::cursor::{self, Page};
 use super::failure::Failure;
 use super::users::ListError;
-use crate::domain::session::{Session, SessionId};
+use crate::domain::session::{Generation, Session, SessionId};
 use crate::domain::user::{User, UserId};
 use crate::store::refresh_tokens;
-pub use crate::store::refresh_tokens::Issued;
+pub use crate::store::refresh_tokens::{Issued, Repeats};
 use crate::store::sessions::{self, SessionFilter};
 
 /// Which sessions are asked for.
@@ -52,6 +52,10 @@ pub struct SessionDetail {
     pub history: Vec<Issued>,
     /// From where it was ended, if it was and that was a request.
     pub ended_ip: Option<IpAddr>,
+    /// The username of whoever ended it, if somebody did.
+    pub ended_by: Option<String>,
+    /// Which refresh token ended it, if one that had been replaced did, or one that is newer than the store.
+    pub presented: Option<Generation>,
 }
 
 /// The session with this id, live or not.
@@ -59,8 +63,15 @@ pub async fn find_session(auth: &Auth, id: SessionId) -> Result<Option<SessionDe
     auth.read(move |connection| {
         let Some((session, user)) = sessions::find_with_user(connection, id)? else { return Ok(None) };
         let history = refresh_tokens::of_session(connection, id)?;
-        let ended_ip = sessions::ended_ip(connection, id)?;
-        Ok(Some(SessionDetail { session, user, history, ended_ip }))
+        let end = sessions::end_traces(connection, id)?;
+        let presented = end.token.as_deref().and_then(presented);
+        Ok(Some(SessionDetail { session, user, history, ended_ip: end.ip, ended_by: end.by, presented }))
     })
     .await
+}
+
+/// The generation of a token that an event tells of.
+fn presented(detail: &str) -> Option<Generation> {
+    let detail: serde_json::Value = serde_json::from_str(detail).ok()?;
+    Generation::new(detail.get("presented")?.as_u64()?.try_into().ok()?)
 }

@@ -9,7 +9,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 
 /// A session's public name; knowing it gives nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(Uuid);
 
 impl SessionId {
@@ -22,6 +22,32 @@ impl SessionId {
     pub fn parse(text: &str) -> Option<Self> {
         let id = Self(Uuid::try_parse(text).ok()?);
         (id.to_string() == text).then_some(id)
+    }
+
+    /// The first id that a session begun at this time could have: ids begin with the time of their making, in
+    /// milliseconds (RFC 9562 §5.7).
+    pub fn first_of(time: Timestamp) -> Self {
+        Self::of_time(time, 0)
+    }
+
+    /// The last id that a session begun at this time could have.
+    pub fn last_of(time: Timestamp) -> Self {
+        Self::of_time(time, u8::MAX)
+    }
+
+    fn of_time(time: Timestamp, rest: u8) -> Self {
+        let mut bytes = [rest; 16];
+        let millis = (time.as_micros() / 1_000).to_be_bytes();
+        for (byte, of_time) in bytes.iter_mut().zip(millis.into_iter().skip(2)) {
+            *byte = of_time;
+        }
+        Self::from_bytes(bytes)
+    }
+
+    /// When the session began, to the millisecond.
+    pub fn time(&self) -> Timestamp {
+        let millis = self.as_bytes().iter().take(6).fold(0, |millis, byte| millis << 8 | i64::from(*byte));
+        Timestamp::from_micros(millis * 1_000)
     }
 
     /// The 16 bytes, as in a refresh token and in the database.
@@ -99,7 +125,8 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 13] = [
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
         Self::Logout,
         Self::LogoutAll,
         Self::EndedByUser,

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
 
 use super::address;
 use super::connection::AnyConnection;
@@ -25,6 +27,9 @@ struct HistoryRow {
     created_ip: Option<Vec<u8>>,
     user_agent: Option<String>,
     expires_at: i64,
+    repeats: Option<i64>,
+    last_repeat_at: Option<i64>,
+    last_repeat_ip: Option<Vec<u8>>,
 }
 
 /// One refresh token that was made.
@@ -40,6 +45,19 @@ pub struct Issued {
     pub user_agent: Option<String>,
     /// When it would have expired unused.
     pub expires_at: Timestamp,
+    /// Whether it was given out again.
+    pub repeats: Option<Repeats>,
+}
+
+/// How often a token was given out again, to somebody who presented its parent within the grace window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Repeats {
+    /// How often.
+    pub count: u64,
+    /// When last.
+    pub last_at: Timestamp,
+    /// For whom last.
+    pub last_ip: Option<IpAddr>,
 }
 
 /// Notes that a session began.
@@ -52,6 +70,24 @@ pub fn begin(connection: &mut AnyConnection, session: &Session, client: &Client)
             refresh_tokens::created_ip.eq(client.address().map(address::to_bytes)),
             refresh_tokens::user_agent.eq(client.user_agent()),
             refresh_tokens::expires_at.eq(session.idle_expires_at.as_micros()),
+        ))
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Notes that the current token of a session was given out again. No time is renewed by it, and nothing is decided.
+pub fn repeat(
+    connection: &mut AnyConnection,
+    session: SessionId,
+    generation: Generation,
+    client: &Client,
+    now: Timestamp,
+) -> QueryResult<()> {
+    diesel::update(refresh_tokens::table.find((session.as_bytes().as_slice(), i64::from(generation.get()))))
+        .set((
+            refresh_tokens::repeats.eq(sql::<Nullable<BigInt>>("coalesce(repeats, 0) + 1")),
+            refresh_tokens::last_repeat_at.eq(now.as_micros()),
+            refresh_tokens::last_repeat_ip.eq(client.address().map(address::to_bytes)),
         ))
         .execute(connection)
         .map(|_| ())
@@ -82,6 +118,15 @@ pub fn of_session(connection: &mut AnyConnection, session: SessionId) -> QueryRe
                 created_ip: address::from_bytes("refresh_tokens", session, row.created_ip)?,
                 user_agent: row.user_agent,
                 expires_at: Timestamp::from_micros(row.expires_at),
+                repeats: match (row.repeats, row.last_repeat_at) {
+                    (Some(count), Some(at)) => Some(Repeats {
+                        count: u64::try_from(count)
+                            .map_err(|_| impossible_row("refresh_tokens", session, "a negative number of repeats"))?,
+                        last_at: Timestamp::from_micros(at),
+                        last_ip: address::from_bytes("refresh_tokens", session, row.last_repeat_ip)?,
+                    }),
+                    _ => None,
+                },
             })
         })
         .collect()

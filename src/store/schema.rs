@@ -67,6 +67,9 @@ diesel::table! {
         created_ip -> Nullable<Binary>,
         user_agent -> Nullable<Text>,
         expires_at -> BigInt,
+        repeats -> Nullable<BigInt>,
+        last_repeat_at -> Nullable<BigInt>,
+        last_repeat_ip -> Nullable<Binary>,
     }
 }
 

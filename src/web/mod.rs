@@ -21,7 +21,8 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, audit as trail, dashboard, keys, maintenance, settings, setup, sign_in, sign_out};
+use admin::{account as me, assets, audit as trail, dashboard, keys, maintenance, sessions as seen};
+use admin::{settings, setup, sign_in, sign_out};
 use api::{account, audit, sessions, tokens, users};
 use state::State;
 
@@ -92,7 +93,21 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("/me/preferences").route(post().to(me::set_preferences)))
                         .service(resource("/me/password").route(post().to(me::change_password)))
                         .service(resource("/me/sessions/end-others").route(post().to(me::end_other_sessions)))
-                        .service(resource("/me/sessions/{sid}/end").route(post().to(me::end_session))),
+                        .service(resource("/me/sessions/{sid}/end").route(post().to(me::end_session)))
+                        .service(resource("/sessions").route(get().to(seen::list::list_sessions)))
+                        .service(resource("/sessions/revoke").route(post().to(seen::revoke::revoke_sessions)))
+                        .service(
+                            resource("/sessions/revoke-matching")
+                                .route(post().to(seen::revoke::revoke_matching_sessions)),
+                        )
+                        .service(
+                            resource("/sessions/revoke-all").route(post().to(seen::revoke_all::revoke_all_sessions)),
+                        )
+                        .service(resource("/sessions/{sid}").route(get().to(seen::show::show_session)))
+                        .service(resource("/sessions/{sid}/revoke").route(post().to(seen::revoke::revoke_session)))
+                        .service(
+                            resource("/users/{id}/sessions/{sid}").route(get().to(seen::show::show_session_of_user)),
+                        ),
                 ),
         )
         .service(resource("/assets/{file}").route(get().to(assets::show_asset)))

@@ -37,6 +37,7 @@ mod races;
 mod refresh;
 mod registration;
 mod revocation;
+mod session_search;
 mod smuggling;
 mod stored_passwords;
 mod tour;

@@ -77,6 +77,28 @@ fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> Que
     Ok(user)
 }
 
+/// Ends those of these sessions that have not ended; gives them, and whose they were.
+pub fn end_these(
+    connection: &mut AnyConnection,
+    ids: &[SessionId],
+    end: &End<'_>,
+) -> QueryResult<Vec<(SessionId, Option<UserId>)>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
+    let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::ended_at.is_null());
+    let ended: Vec<(Vec<u8>, i64)> =
+        diesel::update(open).set(end.changes()).returning((sessions::id, sessions::user_id)).get_results(connection)?;
+    let ended: Vec<_> = ended
+        .into_iter()
+        .filter_map(|(id, user)| Some((SessionId::from_bytes(id.try_into().ok()?), UserId::new(user))))
+        .collect();
+    match ended.first() {
+        None => {}
+        Some((_, one)) if ended.iter().all(|(_, user)| user == one) => changes::note(connection, *one, end.at)?,
+        Some(_) => changes::note(connection, None, end.at)?,
+    }
+    Ok(ended)
+}
+
 /// Ends every session of a user; says how many had not ended before.
 pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> QueryResult<usize> {
     let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(sessions::ended_at.is_null());

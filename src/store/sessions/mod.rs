@@ -2,16 +2,22 @@
 
 mod bulk;
 mod end;
+mod filter;
+mod list;
 mod rotate;
 
-pub use bulk::{BulkFilter, count, end_batch};
-pub use end::{End, end, end_all, end_least_recently_used, end_others, end_with_nonce};
+pub use bulk::{count, end_batch};
+pub use end::{End, end, end_all, end_least_recently_used, end_others, end_these, end_with_nonce};
+pub use filter::BulkFilter;
+pub use list::{Direction, Found, Listed, Search, StateFilter, Tally, search, tally};
 pub(super) use rotate::{Changes, rotate_free};
 pub use rotate::{Rotated, Rotation, rotate};
 
 use std::net::IpAddr;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 
 use super::connection::AnyConnection;
 use super::error::impossible_row;
@@ -128,13 +134,29 @@ pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryRes
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
 }
 
-/// From where a session was ended, when that was a request. Only its picture shows it, so that it is not read with
-/// every session.
-pub fn ended_ip(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<IpAddr>> {
-    let key = id.as_bytes().as_slice();
-    let ip: Option<Option<Vec<u8>>> =
-        sessions::table.find(key).select(sessions::ended_ip).first(connection).optional()?;
-    address::from_bytes("sessions", id, ip.flatten())
+/// What its end left behind. Only a session's picture shows it, so that it is not read with every session.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EndTraces {
+    /// From where it was ended, when that was a request.
+    pub ip: Option<IpAddr>,
+    /// The username of whoever ended it, when it was somebody.
+    pub by: Option<String>,
+    /// What was noted about the refresh token that ended it, as JSON.
+    pub token: Option<String>,
+}
+
+/// How a session was ended.
+pub fn end_traces(connection: &mut AnyConnection, id: SessionId) -> QueryResult<EndTraces> {
+    let by = sql::<Nullable<Text>>("(SELECT b.username FROM users AS b WHERE b.id = sessions.ended_by)");
+    let token = sql::<Nullable<Text>>(
+        "CASE WHEN sessions.end_reason IN ('reuse', 'store_rolled_back') THEN (SELECT a.detail FROM audit_events AS a \
+         WHERE a.session_id = sessions.id AND a.kind IN ('session.reuse_detected', 'session.store_rolled_back') \
+         ORDER BY a.id LIMIT 1) END",
+    );
+    let query = sessions::table.find(id.as_bytes().as_slice()).select((sessions::ended_ip, by, token));
+    let row: Option<(Option<Vec<u8>>, Option<String>, Option<String>)> = query.first(connection).optional()?;
+    let Some((ip, by, token)) = row else { return Ok(EndTraces::default()) };
+    Ok(EndTraces { ip: address::from_bytes("sessions", id, ip)?, by, token })
 }
 
 /// Which sessions a list holds.

@@ -72,7 +72,7 @@ impl Console {
         self.zone().moment(at)
     }
 
-    /// The admin's time zone.
+    /// The time zone that the admin reads times in.
     pub fn zone(&self) -> Zone {
         Zone::named(&self.user.preferences.time_zone)
     }

@@ -4,6 +4,7 @@
 //! the password must have been given lately. Every action ends with a redirect and a message on the next page.
 
 pub mod account;
+pub mod agent;
 pub mod assets;
 pub mod audit;
 pub mod chart;
@@ -19,7 +20,9 @@ pub mod moment;
 pub mod next;
 pub mod origin;
 pub mod page;
+pub mod rotations;
 pub mod session_store;
+pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod sign_in;

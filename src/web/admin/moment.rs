@@ -1,7 +1,6 @@
 //! Times as people read them, in their own time zone. The one module that says jiff.
 
 use jiff::ToSpan as _;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::domain::timestamp::Timestamp;
@@ -56,16 +55,14 @@ impl Zone {
         self.format(at, "%Y-%m-%d")
     }
 
-    /// When a day such as `2026-11-24` begins in this zone, and when the next one does. That can be an hour more than a
-    /// day, or less, where clocks are changed.
-    pub fn day(&self, day: &str) -> Option<(Timestamp, Timestamp)> {
-        let date = parse_date(day)?;
-        Some((self.begin_of(date)?, self.begin_of(date.tomorrow().ok()?)?))
+    /// The hour and minute of a time, where the day stands elsewhere.
+    pub fn clock(&self, at: Timestamp) -> String {
+        self.format(at, "%H:%M")
     }
 
-    fn begin_of(&self, date: Date) -> Option<Timestamp> {
-        let begin = date.to_zoned_datetime(self.0.clone()).ok()?;
-        Some(Timestamp::from_micros(begin.timestamp().as_microsecond()))
+    /// The day of a time, without its year.
+    pub fn short_day(&self, at: Timestamp) -> String {
+        self.format(at, "%-d %b")
     }
 
     fn format(&self, at: Timestamp, format: &str) -> String {
@@ -73,18 +70,27 @@ impl Zone {
             .map(|time| time.to_zoned_datetime(self.0.clone()).strftime(format).to_string())
             .unwrap_or_default()
     }
+
+    /// When a day begins in this zone, and when the next one does. `day` is written as `2026-11-25`.
+    pub fn day(&self, day: &str) -> Option<(Timestamp, Timestamp)> {
+        let is_day = day.len() == 10 && day.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let day: jiff::civil::Date = is_day.then(|| day.parse().ok()).flatten()?;
+        Some((self.beginning_of(day)?, self.beginning_of(day.tomorrow().ok()?)?))
+    }
+
+    /// Where a clock is put forward at midnight, the day begins with what comes after it.
+    fn beginning_of(&self, day: jiff::civil::Date) -> Option<Timestamp> {
+        let began = day.to_zoned_datetime(self.0.clone()).ok()?;
+        let micros = began.timestamp().as_microsecond();
+        // Times of ours begin with 1970.
+        (micros >= 0).then(|| Timestamp::from_micros(micros))
+    }
 }
 
 /// The day so many days before another.
 pub fn days_before(day: &str, days: i64) -> Option<String> {
-    let date = parse_date(day)?.checked_sub(days.days()).ok()?;
-    Some(date.strftime("%Y-%m-%d").to_string())
-}
-
-fn parse_date(day: &str) -> Option<Date> {
-    // The library would take more than this one form.
-    let is_plain = day.len() == "2026-11-24".len() && day.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    is_plain.then(|| day.parse().ok()).flatten()
+    let date: jiff::civil::Date = day.parse().ok()?;
+    Some(date.checked_sub(days.days()).ok()?.strftime("%Y-%m-%d").to_string())
 }
 
 #[cfg(test)]
@@ -102,39 +108,34 @@ mod tests {
     }
 
     #[test]
-    fn a_day_on_which_clocks_change_is_an_hour_longer_or_shorter() {
-        let berlin = Zone::parse("Europe/Berlin").unwrap();
-        let time = |text| Timestamp::parse(text).unwrap();
-        let longer = (time("2026-10-24T22:00:00Z"), time("2026-10-25T23:00:00Z"));
-        assert_eq!(berlin.day("2026-10-25"), Some(longer));
-        let shorter = (time("2026-03-28T23:00:00Z"), time("2026-03-29T22:00:00Z"));
-        assert_eq!(berlin.day("2026-03-29"), Some(shorter));
-        // Clocks go from midnight to one o'clock.
-        let cairo = Zone::parse("Africa/Cairo").unwrap();
-        assert_eq!(cairo.day("2026-04-24"), Some((time("2026-04-23T22:00:00Z"), time("2026-04-24T21:00:00Z"))));
-        for wrong in ["", "2026-02-30", "24.11.2026", "2026-1-1", "2026-11-24T", "-026-11-24", "20261124--"] {
-            assert_eq!(berlin.day(wrong), None, "{wrong}");
+    fn a_day_is_as_long_as_it_is_in_its_zone() {
+        let hours = |zone: &str, day: &str| {
+            let (from, to) = Zone::parse(zone).unwrap().day(day).unwrap();
+            to.since(from).as_secs() / 3_600
+        };
+        assert_eq!(hours("Europe/Berlin", "2026-03-29"), 23);
+        assert_eq!(hours("Europe/Berlin", "2026-10-25"), 25);
+        // Here the clock is put forward at midnight, so that there is none.
+        assert_eq!(hours("America/Asuncion", "2023-10-01"), 23);
+        for wrong in ["", "2026-02-30", "2026-1-1", "20260101", "2026-01-01T00:00", "-026-01-01", "1969-12-31"] {
+            assert!(Zone::named("UTC").day(wrong).is_none(), "{wrong:?}");
         }
         assert_eq!(days_before("2026-03-01", 6).as_deref(), Some("2026-02-23"));
     }
 
     proptest::proptest! {
         #[test]
-        fn a_time_is_in_a_day_exactly_when_the_clock_on_the_wall_shows_that_day(
-            zone in proptest::sample::select(vec![
-                "UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Africa/Cairo", "Asia/Kathmandu",
-                "Australia/Lord_Howe", "Pacific/Apia", "America/Havana", "Asia/Beirut", "Pacific/Chatham",
-            ]),
-            seconds in 1_000_000_000_i64..2_000_000_000,
-            hours_off in -30_i64..30,
-        ) {
-            let zone = Zone::parse(zone).unwrap();
-            let at = Timestamp::from_micros(seconds * 1_000_000);
-            let other = Timestamp::from_micros((seconds + hours_off * 3_600) * 1_000_000);
-            let (begin, end) = zone.day(&zone.day_of(at)).unwrap();
-            proptest::prop_assert!(begin <= at && at < end);
-            let is_in_day = begin <= other && other < end;
-            proptest::prop_assert_eq!(is_in_day, zone.day_of(other) == zone.day_of(at));
+        fn every_time_is_within_the_day_that_it_is_shown_with(micros in 86_400_000_000i64..4_102_444_800_000_000, zone in 0usize..6) {
+            let names = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia", "America/St_Johns", "Africa/Cairo"];
+            let zone = Zone::parse(names[zone]).unwrap();
+            let time = Timestamp::from_micros(micros);
+            let day = zone.moment(time).local[..10].to_owned();
+            let (from, to) = zone.day(&day).unwrap();
+            proptest::prop_assert!(from <= time && time < to, "{} {:?}", day, zone);
+            // Its first moment belongs to it, and the last one before it does not.
+            proptest::prop_assert_eq!(&zone.moment(from).local[..10], day.as_str());
+            proptest::prop_assert_ne!(&zone.moment(Timestamp::from_micros(from.as_micros() - 1)).local[..10], day.as_str());
+            proptest::prop_assert_ne!(&zone.moment(to).local[..10], day.as_str());
         }
     }
 

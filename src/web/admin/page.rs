@@ -32,7 +32,8 @@ pub enum Tab {
 
 impl Tab {
     /// Those that the navigation leads to, in its order. A part is listed as soon as it has a page.
-    pub const NAVIGATION: &[Self] = &[Self::Dashboard, Self::Audit, Self::Keys, Self::Settings, Self::Maintenance];
+    pub const NAVIGATION: &[Self] =
+        &[Self::Dashboard, Self::Sessions, Self::Audit, Self::Keys, Self::Settings, Self::Maintenance];
 
     /// What the navigation calls it.
     pub const fn label(self) -> &'static str {
@@ -122,6 +123,11 @@ impl Layout {
     /// The parts that the navigation leads to.
     pub fn navigation(&self) -> &'static [Tab] {
         Tab::NAVIGATION
+    }
+
+    /// Whether a part has pages that can be linked to.
+    pub fn leads_to(&self, tab: &Tab) -> bool {
+        Tab::NAVIGATION.contains(tab)
     }
 
     /// Whether this is the part that the page belongs to.

@@ -119,10 +119,9 @@ impl FilterJson {
             role: self.role.map(|role| role.0),
             network: self.ip.map(network).transpose()?,
             user_agent: self.user_agent.filter(|part| !part.is_empty()),
-            begun_by: None,
             last_used_before: time("lastUsedBefore", self.last_used_before)?,
             created_before: time("createdBefore", self.created_before)?,
-            live_at: None,
+            ..BulkFilter::default()
         })
     }
 }

@@ -16,8 +16,11 @@ const ADMINS: Expected = [303, 403, 200, 303, 303, 303];
 /// Forms that are not accepted even from an admin, since this sends them without a token.
 const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 
+/// Pages of what does not exist.
+const UNKNOWN: Expected = [303, 403, 404, 303, 303, 303];
+
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 19] = [
+const TABLE: [(&str, &str, Expected); 26] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
@@ -37,6 +40,13 @@ const TABLE: [(&str, &str, Expected); 19] = [
     ("POST", "/admin/me/password", ACTIONS),
     ("POST", "/admin/me/sessions/end-others", ACTIONS),
     ("POST", "/admin/me/sessions/{sid}/end", ACTIONS),
+    ("GET", "/admin/sessions", ADMINS),
+    ("POST", "/admin/sessions/revoke", ACTIONS),
+    ("POST", "/admin/sessions/revoke-matching", ACTIONS),
+    ("POST", "/admin/sessions/revoke-all", ACTIONS),
+    ("GET", "/admin/sessions/{sid}", UNKNOWN),
+    ("POST", "/admin/sessions/{sid}/revoke", ACTIONS),
+    ("GET", "/admin/users/{id}/sessions/{sid}", UNKNOWN),
 ];
 
 /// Everybody there is, in the order of [`Expected`].

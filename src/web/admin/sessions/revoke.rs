@@ -1,0 +1,187 @@
+//! Revoking sessions: one, those that were ticked, and all that a filter matches. A page asks first.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::query::Asked;
+use super::{grouped, id_of, sessions};
+use crate::auth::bulk_revocation::{effective_by, end_matching};
+use crate::auth::end_session::{end_session, end_these_sessions};
+use crate::auth::session_search::{StateFilter, Tally, count_sessions};
+use crate::auth::sessions::find_session;
+use crate::domain::session::SessionId;
+use crate::web::admin::confirm::Confirmation;
+use crate::web::admin::form::{Fields, Posted};
+use crate::web::admin::guard::Console;
+use crate::web::admin::page::{self, Tab};
+use crate::web::client::ClientOf;
+use crate::web::deadline::Deadline;
+use crate::web::problem::{Code, Problem};
+use crate::web::state::State;
+
+/// The field that a confirmation page adds to a form.
+const CONFIRMED: (&str, &str) = ("confirmed", "yes");
+/// How many sessions can be ticked: as many as a page has.
+const TICKED_MAX: usize = 50;
+
+/// `POST /admin/sessions/{sid}/revoke`
+pub async fn revoke_session(
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    path: Path<String>,
+    Posted { console, fields }: Posted,
+) -> Result<HttpResponse, Problem> {
+    let id = id_of(&path)?;
+    let page = format!("/admin/sessions/{id}");
+    if !is_confirmed(&fields) {
+        let detail = find_session(&state.auth, id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
+        let is_own = id == console.principal().session_id;
+        let mut affected = vec![format!("The session of {} ends at once.", detail.user.username.as_str())];
+        affected.extend(is_own.then(|| "It is your own: you are signed out.".to_owned()));
+        return ask(&console, &state, "Revoke this session?", affected, &format!("{page}/revoke"), Vec::new(), page);
+    }
+    end_session(&state.auth, console.actor(), id, &client).await?;
+    console.done("The session was revoked.", &page)
+}
+
+/// `POST /admin/sessions/revoke`: those that were ticked.
+pub async fn revoke_sessions(
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    Posted { console, fields }: Posted,
+) -> Result<HttpResponse, Problem> {
+    let asked = Asked::of(&fields);
+    let back = asked.url(None);
+    let ids: Vec<SessionId> = fields.values("id").map(id_of).collect::<Result<_, _>>()?;
+    if ids.is_empty() || ids.len() > TICKED_MAX {
+        let text = if ids.is_empty() { "Tick the sessions to revoke." } else { "Tick at most 50 sessions." };
+        console.say(crate::web::admin::flash::Flash::refused(text))?;
+        return Ok(page::see_other(&back));
+    }
+    if !is_confirmed(&fields) {
+        let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        let mut affected = vec![format!("{} you ticked: what of them is live ends at once.", sessions(count))];
+        affected.extend(own_is_among(&console, &ids).then(|| "Your own is among them: you are signed out.".to_owned()));
+        let carried = ids.iter().map(|id| ("id".to_owned(), id.to_string())).chain(asked.fields()).collect();
+        let title = format!("Revoke {}?", sessions(count));
+        return ask(&console, &state, &title, affected, "/admin/sessions/revoke", carried, back);
+    }
+    let ended = end_these_sessions(&state.auth, console.actor(), ids, &client).await?;
+    console.done(revoked(u64::try_from(ended).unwrap_or(u64::MAX)), &back)
+}
+
+/// `POST /admin/sessions/revoke-matching`: all that the list's filter matches, on whichever page of it.
+pub async fn revoke_matching_sessions(
+    request: HttpRequest,
+    state: Data<State>,
+    ClientOf(client): ClientOf,
+    Posted { console, fields }: Posted,
+) -> Result<HttpResponse, Problem> {
+    let asked = Asked::of(&fields);
+    let back = asked.url(None);
+    let (search, errors) = asked.parse(&state, &console).await?;
+    let may_be_live = matches!(search.state, StateFilter::Live | StateFilter::Any);
+    if !errors.is_empty() || !may_be_live || search.filter == Default::default() {
+        let detail = "The filter says nothing, or nothing that can be revoked. Go back to the list and filter it.";
+        return Err(Problem::with_detail(Code::ValidationFailed, detail));
+    }
+    if !is_confirmed(&fields) {
+        let tally = count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await?;
+        let count = number_of(tally);
+        let mut affected = vec![format!("{count} match the filter now. All that match when you confirm end at once.")];
+        affected.extend(
+            asked
+                .pairs()
+                .iter()
+                .filter(|(name, _)| !["size", "order", "state"].contains(name))
+                .map(|(name, value)| format!("Only where {} {value}.", label(name))),
+        );
+        affected.push("If your own session matches, you are signed out.".to_owned());
+        let title = format!("Revoke {}?", count_in_title(tally));
+        return ask(&console, &state, &title, affected, "/admin/sessions/revoke-matching", asked.fields(), back);
+    }
+    Deadline::lift(&request);
+    let ended = end_matching(&state.auth, console.actor(), search.filter, &client).await?;
+    console.done(revoked(ended), &back)
+}
+
+/// As exact as the count is.
+pub(super) fn number_of(tally: Tally) -> String {
+    let count = sessions(tally.found);
+    if tally.is_exact {
+        format!("{count} that are live")
+    } else {
+        format!("At least {count} that are live (of the newest {} that were looked at)", grouped(50_000))
+    }
+}
+
+fn count_in_title(tally: Tally) -> String {
+    if tally.is_exact { sessions(tally.found) } else { format!("at least {}", sessions(tally.found)) }
+}
+
+/// What no revocation reaches.
+pub(super) fn unaffected(state: &State, console: &Console) -> Vec<String> {
+    let until = console.moment(effective_by(&state.auth)).local;
+    vec![
+        format!(
+            "Access tokens at APIs that verify them without asking: they are accepted there until they expire, at \
+             {until} at the latest. Here they are refused at once."
+        ),
+        "Passwords: whoever knows one can sign in again. Disable the account to keep somebody out.".to_owned(),
+    ]
+}
+
+fn ask(
+    console: &Console,
+    state: &State,
+    title: &str,
+    affected: Vec<String>,
+    action: &str,
+    mut fields: Vec<(String, String)>,
+    back: String,
+) -> Result<HttpResponse, Problem> {
+    fields.push((CONFIRMED.0.to_owned(), CONFIRMED.1.to_owned()));
+    let mut affected = affected;
+    affected.push("This cannot be undone: a token that was refused stays refused.".to_owned());
+    page::show(&Confirmation {
+        layout: console.layout(title, Tab::Sessions),
+        affected,
+        unaffected: unaffected(state, console),
+        action: action.to_owned(),
+        fields,
+        button: "Revoke".to_owned(),
+        is_dangerous: true,
+        back,
+    })
+}
+
+fn is_confirmed(fields: &Fields) -> bool {
+    fields.text(CONFIRMED.0) == CONFIRMED.1
+}
+
+fn own_is_among(console: &Console, ids: &[SessionId]) -> bool {
+    ids.contains(&console.principal().session_id)
+}
+
+fn label(name: &str) -> &'static str {
+    match name {
+        "user" => "the user is",
+        "role" => "the user's role is",
+        "ip" => "the last address is in",
+        "agent" => "the agent contains",
+        "used_before" => "the last use was on or before",
+        "used_after" => "the last use was on or after",
+        "created_before" => "it began on or before",
+        "created_after" => "it began on or after",
+        _ => "the kind is",
+    }
+}
+
+/// How many were ended, for the next page.
+pub(super) fn revoked(count: u64) -> String {
+    match count {
+        0 => "Nothing was left to revoke: they had ended before.".to_owned(),
+        1 => "1 session was revoked.".to_owned(),
+        many => format!("{} were revoked.", sessions(many)),
+    }
+}
