@@ -83,6 +83,7 @@ async fn what_is_wrong_with_a_filter_is_said_at_its_field_and_nothing_is_shown()
     }
     assert!(kinds(&page).is_empty());
     assert_eq!(page.attributes("#from", "value"), ["yesterday"]);
+    assert_eq!(page.attributes("#from", "type"), ["text"], "what is wrong must be seen");
     browser.get("/admin/audit?actor=%00").await.expect_status(200);
     let export = browser.get("/admin/audit/export?ip=x").await;
     export.expect_redirect("/admin/audit?ip=x");

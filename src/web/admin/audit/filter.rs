@@ -107,9 +107,10 @@ impl Filter {
         self.fields().into_iter().find(|(name, _)| *name == field).and_then(|(_, text)| text).unwrap_or_default()
     }
 
-    /// The type of a day's input; browsers would not show a time in one for days.
+    /// The type of a day's input; browsers show nothing but days in one for days.
     pub(super) fn day_input(&self, field: &str) -> &'static str {
-        if self.text(field).contains(['T', ' ']) { "text" } else { "date" }
+        let text = self.text(field);
+        if text.is_empty() || days_before(text, 0).is_some_and(|day| day == text) { "date" } else { "text" }
     }
 
     fn fields(&self) -> [(&'static str, Option<&str>); 9] {
