@@ -45,6 +45,8 @@ impl App {
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             database_wait: config.database_wait,
+            settings: config.settings.clone(),
+            lifted_limits: config.lifted_limits(),
             metrics: Metrics::default(),
         });
         let weak = Arc::downgrade(&state.clone().into_inner());

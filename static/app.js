@@ -1,7 +1,7 @@
 // Comforts for the console. Every page works without them.
 const $ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// Ids can be copied.
+// Ids and blocks can be copied: what the attribute says, or what is shown.
 const addCopyButtons = (root) => {
   for (const code of $("[data-copy]", root)) {
     const button = document.createElement("button");
@@ -9,7 +9,7 @@ const addCopyButtons = (root) => {
     button.className = "copy";
     button.textContent = "Copy";
     button.addEventListener("click", async () => {
-      await navigator.clipboard?.writeText(code.dataset.copy);
+      await navigator.clipboard?.writeText(code.dataset.copy || code.textContent);
       button.textContent = "Copied";
     });
     code.after(button);

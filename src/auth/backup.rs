@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::condition::{FailedBackup, LastBackup};
 use super::end_everything::end_everything;
 use super::failure::Failure;
 use super::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl};
 use crate::store::files::{self, FileError};
+use crate::store::meta::Fact;
 
 /// Why there is no copy, or why the store is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +38,23 @@ pub struct Restored {
     pub replaced: Option<PathBuf>,
 }
 
-/// Writes a copy of the store, also while it is served. Blocks.
-pub fn back_up(config: &Config, target: &Path) -> Result<(), BackupError> {
-    match &config.database_url {
-        DatabaseUrl::Postgres(_) => Err(BackupError::Postgres("pg_dump")),
-        DatabaseUrl::Sqlite(store) => Ok(files::back_up(store, target)?),
+/// Writes a copy of the store, also while it is served; gives its size in bytes. The store remembers when that was, and
+/// also that it was tried in vain. Blocks.
+pub fn back_up(config: &Config, target: &Path, clock: &dyn Clock) -> Result<u64, BackupError> {
+    let store = match &config.database_url {
+        DatabaseUrl::Postgres(_) => return Err(BackupError::Postgres("pg_dump")),
+        DatabaseUrl::Sqlite(store) => store,
+    };
+    let copied = files::back_up(store, target);
+    let at = clock.now();
+    let (fact, text) = match &copied {
+        Ok(bytes) => (Fact::LastBackup, LastBackup { at, bytes: *bytes }.to_text()),
+        Err(error) => (Fact::LastFailedBackup, FailedBackup { at, problem: error.to_string() }.to_text()),
+    };
+    if let Err(error) = files::remember(store, fact, &text) {
+        tracing::warn!(%error, "the store does not remember this backup");
     }
+    Ok(copied?)
 }
 
 /// Puts a copy in the place of the store, once every session in it has been ended: whatever was revoked since the copy

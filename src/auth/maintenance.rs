@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::audit::prune::prune_events;
+use super::condition::{self, LastPruning};
 use super::failure::Failure;
 use super::{Auth, entropy};
 use crate::domain::client::Client;
@@ -14,11 +15,12 @@ use crate::domain::user::UserId;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
+use crate::store::meta::{self, Fact};
 use crate::store::pruning::{self, Candidate};
 use crate::store::{QueryResult, changes, leases, reset_links};
 
 /// How often it is looked whether there is something to do.
-const EVERY: Duration = Duration::from_mins(10);
+pub const EVERY: Duration = Duration::from_mins(10);
 /// How long a lease lasts unless it is renewed.
 const LEASE: Duration = Duration::from_mins(2);
 /// How many sessions are looked at in one read.
@@ -50,7 +52,9 @@ pub struct Pruned {
 
 /// Prunes once; `None` when another instance is at it.
 pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
-    let mut work = Work { auth, holder: entropy::bytes()?, step: STEP_FIRST, done: Pruned::default() };
+    let began = Instant::now();
+    let mut work =
+        Work { auth, holder: entropy::bytes()?, step: STEP_FIRST, live_sessions: 0, done: Pruned::default() };
     if !work.keep_lease().await? {
         return Ok(None);
     }
@@ -68,14 +72,22 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
         reset_links::delete_expired(connection, now)
     })
     .await?;
+    work.remember(began.elapsed()).await?;
     work.release_lease().await?;
     Ok(Some(work.done))
 }
 
 /// Prunes again and again for as long as `auth` gives the verbs to work with.
 pub async fn keep_pruning<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
+    // A store in which nothing was counted yet does not wait for its first numbers.
+    let mut is_due = match auth() {
+        Some(auth) => condition::last_pruning(auth.as_ref()).await.is_ok_and(|last| last.is_none()),
+        None => return,
+    };
     loop {
-        tokio::time::sleep(EVERY).await;
+        if !std::mem::take(&mut is_due) {
+            tokio::time::sleep(EVERY).await;
+        }
         let Some(auth) = auth() else { return };
         match prune(auth.as_ref()).await {
             Ok(Some(Pruned { sessions, rotations, users, events, longest_step })) => {
@@ -92,6 +104,7 @@ struct Work<'a> {
     auth: &'a Auth,
     holder: [u8; 16],
     step: usize,
+    live_sessions: usize,
     done: Pruned,
 }
 
@@ -114,9 +127,10 @@ impl Work<'_> {
 
     /// `false` when the lease was lost on the way.
     async fn prune_sessions(&mut self, cutoff: Timestamp) -> Result<bool, Failure> {
-        let mut after = None;
+        let (mut after, now) = (None, self.auth.now());
         loop {
-            let part = self.auth.read(move |connection| pruning::look(connection, after, cutoff, PART)).await?;
+            let part = self.auth.read(move |connection| pruning::look(connection, after, cutoff, now, PART)).await?;
+            self.live_sessions += part.live;
             self.done.sessions += self.in_steps(part.sessions, pruning::delete_sessions).await?;
             self.done.rotations += self
                 .in_steps(part.histories, move |connection, ids| pruning::delete_history(connection, ids, cutoff))
@@ -158,6 +172,26 @@ impl Work<'_> {
         let limit = i64::try_from(STEP_MAX).unwrap_or(i64::MAX);
         while self.auth.write(move |connection| changes::prune(connection, until, limit)).await? == STEP_MAX {}
         Ok(())
+    }
+
+    /// Keeps what was done and counted, for people to see.
+    async fn remember(&self, took: Duration) -> Result<(), Failure> {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let accounts = self.auth.read(pruning::count_accounts).await?;
+        let Pruned { sessions, rotations, users, events, longest_step } = self.done;
+        let last = LastPruning {
+            at: self.auth.now(),
+            took,
+            longest_step,
+            sessions: number(sessions),
+            rotations: number(rotations),
+            users: number(users),
+            events: number(events),
+            live_sessions: number(self.live_sessions),
+            accounts: u64::try_from(accounts).unwrap_or_default(),
+        };
+        let text = last.to_text();
+        self.auth.write(move |connection| meta::set(connection, Fact::LastPruning, &text)).await
     }
 
     /// Deletes the rows in transactions that adapt to how long the last one took.

@@ -10,6 +10,7 @@ mod authority;
 pub mod backup;
 pub mod bulk_revocation;
 pub mod change_password;
+pub mod condition;
 pub mod console;
 pub mod cursor;
 pub mod end_everything;
@@ -18,9 +19,12 @@ pub mod entropy;
 pub mod failure;
 pub mod follow;
 pub mod import_user;
+pub mod integrity;
+pub mod keys;
 pub mod login;
 pub mod maintenance;
 mod memory;
+pub mod overview;
 pub mod pair;
 pub mod passwords;
 pub mod readiness;
@@ -72,6 +76,7 @@ pub struct Auth {
     policy: Policy,
     key_source: KeySource,
     memory: Memory,
+    integrity: integrity::Integrity,
     counters: Counters,
     denials: Denials,
     /// How far the changes in the store have been read.

@@ -41,6 +41,11 @@ impl KeySource {
         Ok(KeySet::new(&stored, self.shared_key.as_ref(), keyring)?)
     }
 
+    /// Whether the key that signs is configured and not stored.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared_key.is_some()
+    }
+
     fn may_reload(&self) -> bool {
         let mut last = self.last_reload.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.is_none_or(|last| last.elapsed() >= RELOAD_EVERY);

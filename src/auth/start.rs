@@ -8,6 +8,7 @@ use super::access_tokens::{AccessTokenPolicy, AccessTokens};
 use super::audit::activity::Counters;
 use super::audit::denial::Denials;
 use super::failure::Failure;
+use super::integrity::Integrity;
 use super::memory::Memory;
 use super::passwords::Passwords;
 use super::secret_key::{self, SecretKeyError};
@@ -131,6 +132,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
         keyring,
         key_source,
         memory: Memory::default(),
+        integrity: Integrity::default(),
         counters: Counters::default(),
         denials: Denials::default(),
         position: tokio::sync::Mutex::default(),

@@ -19,8 +19,7 @@ pub(super) struct BackupFile {
 }
 
 pub(super) fn write(config: &Config, target: &BackupFile, output: &Output) -> Done {
-    back_up(config, &target.file).map_err(Refused::because)?;
-    let bytes = std::fs::metadata(&target.file).map_or(0, |metadata| metadata.len());
+    let bytes = back_up(config, &target.file, &SystemClock).map_err(Refused::because)?;
     output.note("The backup does not hold the server's secret: keep secret.key, or SECRET_KEY, in another safe place");
     output.result(
         format_args!("{} holds a copy of the store, {bytes} bytes", target.file.display()),

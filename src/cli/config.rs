@@ -27,7 +27,7 @@ pub(super) fn run(command: &Command, output: &Output) -> Done {
                 let (name, value, source) = (setting.name, &setting.value, setting.source.as_str());
                 json!({ "name": name, "value": value, "source": source })
             };
-            let settings: Vec<_> = loaded.settings.iter().map(row).collect();
+            let settings: Vec<_> = loaded.config.settings.iter().map(row).collect();
             output.result(loaded.table().trim_end(), &settings)
         }
         Command::AdoptIssuer => {

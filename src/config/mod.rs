@@ -81,6 +81,16 @@ pub struct Config {
     pub log_level: LogLevel,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Every variable with its effective value, in the table's order. No secret is among the values.
+    pub settings: Vec<Setting>,
+}
+
+impl Config {
+    /// The variables that switch safety limits off, as they are set.
+    pub fn lifted_limits(&self) -> Vec<&'static str> {
+        let lifted = [("RATE_LIMITS=off", !self.rate_limits), ("INSECURE_DEVELOPMENT=on", self.insecure_development)];
+        lifted.into_iter().filter(|(_, is_lifted)| *is_lifted).map(|(variable, _)| variable).collect()
+    }
 }
 
 /// Where the data is.
@@ -214,8 +224,6 @@ pub enum LogFormat {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Every variable with its effective value, in the table's order. No secret is among the values.
-    pub settings: Vec<Setting>,
     /// What is allowed and yet deserves a look.
     pub warnings: Vec<String>,
 }
@@ -254,7 +262,7 @@ fn evaluate(values: &Values, problems: Vec<Problem>) -> Result<Loaded, ConfigPro
     match rules::config(&mut reader) {
         Some(config) if reader.problems.is_empty() => {
             let settings = report::settings(&config, values);
-            Ok(Loaded { config, settings, warnings: reader.warnings })
+            Ok(Loaded { config: Config { settings, ..config }, warnings: reader.warnings })
         }
         _ => Err(ConfigProblems::new(reader.problems)),
     }

@@ -1,4 +1,4 @@
-//! What `relatch config check` shows: every variable with its effective value and where that comes from.
+//! What `relatch config check` and the console show: every variable with its effective value and where that comes from.
 //!
 //! Nothing secret leaves this module: neither keys nor a database URL's password.
 
@@ -20,6 +20,8 @@ pub struct Setting {
     pub value: String,
     /// Where the value comes from.
     pub source: Source,
+    /// The line of `.env` that makes it so; `None` for what has no value, or one that is not shown as it is.
+    pub assignment: Option<String>,
 }
 
 /// Where a value comes from.
@@ -54,7 +56,8 @@ impl Loaded {
     /// A table for people, one line a variable: its name, value and source. It ends with a line break.
     pub fn table(&self) -> String {
         let heading = ("NAME", "VALUE", "SOURCE");
-        let rows = self.settings.iter().map(|setting| (setting.name, setting.value.as_str(), setting.source.as_str()));
+        let rows =
+            self.config.settings.iter().map(|setting| (setting.name, setting.value.as_str(), setting.source.as_str()));
         let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
         let width = |text: fn(&(&str, &str, &str)) -> usize| rows.iter().map(text).max().unwrap_or_default();
         let (name_width, value_width) = (width(|row| row.0.chars().count()), width(|row| row.1.chars().count()));
@@ -70,12 +73,38 @@ pub(super) fn settings(config: &Config, values: &Values) -> Vec<Setting> {
         Variable { name, secret: true, .. } => values.get(name).map(|_| "set".to_owned()),
         Variable { name, .. } => effective(name, config),
     };
-    let setting = |variable: &Variable| Setting {
-        name: variable.name,
-        value: value(variable).unwrap_or_else(|| "unset".to_owned()).escape_debug().to_string(),
-        source: values.source(variable.name),
+    let setting = |variable: &Variable| {
+        let value = value(variable);
+        let is_partial = variable.name == "DATABASE_URL" && is_redacted(&config.database_url);
+        Setting {
+            name: variable.name,
+            assignment: value
+                .as_ref()
+                .filter(|_| !variable.secret && !is_partial)
+                .map(|value| assignment(variable.name, value)),
+            value: value.unwrap_or_else(|| "unset".to_owned()).escape_debug().to_string(),
+            source: values.source(variable.name),
+        }
     };
     VARIABLES.iter().map(setting).collect()
+}
+
+/// Written so that `.env` reads the value back.
+fn assignment(name: &str, value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,+@%=[]".contains(&byte);
+    if value.bytes().all(is_plain) {
+        format!("{name}={value}")
+    } else if !value.contains('\'') {
+        format!("{name}='{value}'")
+    } else {
+        let escaped = value.chars().flat_map(|c| "\\\"$".contains(c).then_some('\\').into_iter().chain([c]));
+        format!("{name}=\"{}\"", escaped.collect::<String>())
+    }
+}
+
+/// Whether something of the URL is left out when it is shown.
+fn is_redacted(url: &DatabaseUrl) -> bool {
+    matches!(url, DatabaseUrl::Postgres(whole) if database_url(url) != *whole.expose())
 }
 
 /// The value as it would be written; `None` when there is none.
@@ -174,6 +203,25 @@ mod tests {
         ] {
             assert_eq!(database_url(&DatabaseUrl::Postgres(Secret::new(url.to_owned()))), expected);
         }
+    }
+
+    #[test]
+    fn an_assignment_is_read_back_as_it_was() {
+        for value in
+            ["sqlite://data/relatch.db", "a b", "it's", "say \"x\"", "$HOME #1", "it's $5 \\ \"x\"", "[::1]:80", "ä"]
+        {
+            let read = crate::config::dotenv::parse(&format!("{}\n", assignment("JWT_AUDIENCE", value)));
+            assert!(read.problems.is_empty(), "{value}");
+            assert_eq!(read.assignments, [("JWT_AUDIENCE".to_owned(), value.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_database_url_with_a_password_has_no_assignment() {
+        let url = |text: &str| DatabaseUrl::Postgres(Secret::new(text.to_owned()));
+        assert!(is_redacted(&url("postgres://u:hunter2@db/r")));
+        assert!(is_redacted(&url("postgres://u:hunter2@one:1,two:2/r")));
+        assert!(!is_redacted(&url("postgres://u@db/r")));
     }
 
     #[test]

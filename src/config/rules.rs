@@ -71,6 +71,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         metrics_addr: metrics_addr?,
         log_level: log_level?,
         log_format: log_format?,
+        // What the report makes of all this comes last.
+        settings: Vec::new(),
     })
 }
 

@@ -38,19 +38,19 @@ fn refused(environment: Pairs<'_>, variables: &[&str]) -> String {
 }
 
 fn setting(loaded: &Loaded, name: &str) -> (String, Source) {
-    let found = loaded.settings.iter().find(|setting| setting.name == name).unwrap();
+    let found = loaded.config.settings.iter().find(|setting| setting.name == name).unwrap();
     (found.value.clone(), found.source)
 }
 
 #[test]
 fn everything_has_the_default_of_the_table() {
     let loaded = loaded(&[]);
-    for (setting, variable) in loaded.settings.iter().zip(VARIABLES) {
+    for (setting, variable) in loaded.config.settings.iter().zip(VARIABLES) {
         assert_eq!(setting.name, variable.name);
         assert_eq!(setting.value, variable.default.unwrap_or("unset"), "{}", variable.name);
         assert_eq!(setting.source, Source::Default);
     }
-    assert_eq!(loaded.settings.len(), VARIABLES.len());
+    assert_eq!(loaded.config.settings.len(), VARIABLES.len());
     assert!(loaded.warnings.is_empty());
     let config = loaded.config;
     assert_eq!(config.jwt.access_token_life, Duration::from_mins(15));

@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use diesel::connection::SimpleConnection as _;
+use diesel::connection::{SimpleConnection as _, TransactionManager as _};
 use diesel::prelude::*;
 
-use super::connection::open_existing;
-use super::schema::meta;
+use super::connection::{AnyConnection, open_existing};
+use super::meta::Fact;
+use super::{dialect, meta, schema};
 
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,49 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError {
 
 /// Says to other processes that the store is in use, for as long as it is kept.
 #[derive(Debug)]
-pub struct InUse(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+pub struct InUse {
+    store: PathBuf,
+    #[expect(dead_code, reason = "the lock lasts as long as the file is open")]
+    lock: File,
+}
+
+impl InUse {
+    pub(super) fn store(&self) -> &Path {
+        &self.store
+    }
+}
+
+/// How large files are, in bytes; 0 for one that is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sizes {
+    /// The store itself.
+    pub store: u64,
+    /// The write-ahead log.
+    pub log: u64,
+    /// What is kept free for revocations.
+    pub ballast: u64,
+    /// The disk, and what is left of it; `None` when the system does not tell.
+    pub disk: Option<Disk>,
+}
+
+/// How large a disk is, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Disk {
+    /// All of it.
+    pub size: u64,
+    /// What is left for us.
+    pub left: u64,
+}
+
+/// Measures a store's files.
+pub(super) fn sizes(store: &Path) -> Sizes {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let disk = rustix::fs::statvfs(store).ok().map(|disk| Disk {
+        size: disk.f_blocks.saturating_mul(disk.f_frsize),
+        left: disk.f_bavail.saturating_mul(disk.f_frsize),
+    });
+    Sizes { store: size(store), log: size(&beside(store, "-wal")), ballast: size(&beside(store, ".ballast")), disk }
+}
 
 fn lock_file(store: &Path) -> PathBuf {
     beside(store, ".lock")
@@ -67,7 +110,7 @@ pub(super) fn use_store(store: &Path) -> Result<InUse, FileError> {
     let path = lock_file(store);
     let file = create_private(&path).map_err(io_error(&path))?;
     match file.try_lock_shared() {
-        Ok(()) => Ok(InUse(file)),
+        Ok(()) => Ok(InUse { store: store.to_owned(), lock: file }),
         Err(TryLockError::WouldBlock) => Err(FileError::InUse(store.to_owned())),
         Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
     }
@@ -78,15 +121,15 @@ pub fn use_alone(store: &Path) -> Result<InUse, FileError> {
     let path = lock_file(store);
     let file = create_private(&path).map_err(io_error(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(InUse(file)),
+        Ok(()) => Ok(InUse { store: store.to_owned(), lock: file }),
         Err(TryLockError::WouldBlock) => Err(FileError::InUse(store.to_owned())),
         Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
     }
 }
 
-/// Writes a copy of the store as it is at one moment, while others go on reading and writing. The copy is there whole
-/// or not at all.
-pub fn back_up(store: &Path, target: &Path) -> Result<(), FileError> {
+/// Writes a copy of the store as it is at one moment, while others go on reading and writing; gives its size in bytes.
+/// The copy is there whole or not at all.
+pub fn back_up(store: &Path, target: &Path) -> Result<u64, FileError> {
     let exists = io::Error::new(io::ErrorKind::AlreadyExists, "there is a file already; name another one");
     if target.exists() {
         return Err(io_error(target)(exists));
@@ -95,7 +138,20 @@ pub fn back_up(store: &Path, target: &Path) -> Result<(), FileError> {
     let draft = beside(target, ".partial");
     copy(store, &draft)?;
     fs::rename(&draft, target).map_err(io_error(target))?;
-    sync_folder(target)
+    sync_folder(target)?;
+    Ok(fs::metadata(target).map_err(io_error(target))?.len())
+}
+
+/// Makes a store that is there remember something, also while others use it.
+pub fn remember(store: &Path, fact: Fact, text: &str) -> Result<(), FileError> {
+    let database =
+        |problem: &dyn std::fmt::Display| FileError::Database { path: store.to_owned(), problem: problem.to_string() };
+    let _in_use = use_existing(store)?;
+    let mut connection = AnyConnection::Sqlite(open_existing(store).map_err(|error| database(&error))?);
+    dialect::begin_write(&mut connection)
+        .and_then(|()| meta::set(&mut connection, fact, text))
+        .and_then(|()| super::Manager::commit_transaction(&mut connection))
+        .map_err(|error| database(&error))
 }
 
 /// Copies a backup beside the store, once it is known to be whole and a store.
@@ -155,7 +211,7 @@ fn check(connection: &mut SqliteConnection) -> Result<(), String> {
             return Err(format!("it is damaged ({first})"));
         }
     }
-    let names: Result<Vec<String>, _> = meta::table.select(meta::name).load(connection);
+    let names: Result<Vec<String>, _> = schema::meta::table.select(schema::meta::name).load(connection);
     if names.is_ok_and(|names| !names.is_empty()) { Ok(()) } else { Err("it is no store of relatch".to_owned()) }
 }
 

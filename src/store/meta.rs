@@ -12,6 +12,12 @@ pub enum Fact {
     SecretFingerprint,
     /// The issuer of its tokens.
     Issuer,
+    /// What the last deletion of old rows came to, in JSON.
+    LastPruning,
+    /// When the last copy of an SQLite store was made, and how large it is, in JSON.
+    LastBackup,
+    /// When a copy could not be made, and why, in JSON.
+    LastFailedBackup,
 }
 
 impl Fact {
@@ -19,6 +25,9 @@ impl Fact {
         match self {
             Self::SecretFingerprint => "secret_fingerprint",
             Self::Issuer => "issuer",
+            Self::LastPruning => "last_pruning",
+            Self::LastBackup => "last_backup",
+            Self::LastFailedBackup => "last_failed_backup",
         }
     }
 }
@@ -26,6 +35,15 @@ impl Fact {
 /// What the store remembers, if anything.
 pub fn get(connection: &mut AnyConnection, fact: Fact) -> QueryResult<Option<String>> {
     meta::table.find(fact.name()).select(meta::value).first(connection).optional()
+}
+
+/// What the store remembers of several things, in one statement.
+pub fn get_all<const N: usize>(connection: &mut AnyConnection, facts: [Fact; N]) -> QueryResult<[Option<String>; N]> {
+    let rows: Vec<(String, String)> = meta::table
+        .filter(meta::name.eq_any(facts.map(Fact::name)))
+        .select((meta::name, meta::value))
+        .load(connection)?;
+    Ok(facts.map(|fact| rows.iter().find(|(name, _)| name == fact.name()).map(|(_, value)| value.clone())))
 }
 
 /// Makes the store remember `value` instead of whatever it was.

@@ -7,6 +7,7 @@ mod address;
 pub mod audit_events;
 mod ballast;
 pub mod changes;
+pub mod condition;
 pub mod connection;
 pub mod console_preferences;
 pub mod console_sessions;
@@ -76,7 +77,19 @@ pub struct Store {
     permits: Arc<Semaphore>,
     patience: Duration,
     writes: Writes,
+    connections: u32,
     in_use: Option<Arc<files::InUse>>,
+}
+
+/// How many connections there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PoolState {
+    /// Those that work at this moment.
+    pub in_use: usize,
+    /// Those that are open.
+    pub open: u32,
+    /// As many as there may be.
+    pub at_most: u32,
 }
 
 #[derive(Clone)]
@@ -121,7 +134,8 @@ impl Store {
             }
         };
         let permits = Arc::new(Semaphore::new(usize::try_from(limits.connections.max(1)).unwrap_or(1)));
-        Ok(Self { pool, permits, patience: limits.patience, writes, in_use })
+        let connections = limits.connections.max(1);
+        Ok(Self { pool, permits, patience: limits.patience, writes, connections, in_use })
     }
 
     /// Runs `job` on a connection of the pool, off the async threads. Each statement sees what was committed before it.
@@ -198,6 +212,18 @@ impl Store {
             Ok(ours.since(theirs).max(theirs.since(ours)))
         })
         .await
+    }
+
+    /// How the pool is doing.
+    pub fn pool_state(&self) -> PoolState {
+        let all = usize::try_from(self.connections).unwrap_or(usize::MAX);
+        let in_use = all.saturating_sub(self.permits.available_permits());
+        PoolState { in_use, open: self.pool.state().connections, at_most: self.connections }
+    }
+
+    /// The sizes of an SQLite store's files, and of the disk that they are on.
+    pub fn file_sizes(&self) -> Option<files::Sizes> {
+        self.in_use.as_ref().map(|in_use| files::sizes(in_use.store()))
     }
 
     /// Closes this door and, when it is the last one, waits until the files are closed.

@@ -14,6 +14,8 @@ pub struct Part {
     pub sessions: Vec<Candidate>,
     /// Sessions that live on, and may have old history.
     pub histories: Vec<Candidate>,
+    /// How many sessions are live.
+    pub live: usize,
     /// The last session of this part; `None` at the end.
     pub last: Option<SessionId>,
 }
@@ -43,6 +45,7 @@ pub fn look(
     connection: &mut AnyConnection,
     after: Option<SessionId>,
     cutoff: Timestamp,
+    now: Timestamp,
     limit: i64,
 ) -> QueryResult<Part> {
     let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
@@ -52,12 +55,15 @@ pub fn look(
         .limit(limit)
         .select(Times::as_select())
         .load(connection)?;
-    let cutoff = cutoff.as_micros();
+    let (cutoff, now) = (cutoff.as_micros(), now.as_micros());
     let full = i64::try_from(rows.len()).is_ok_and(|found| found == limit);
     let last = rows.last().filter(|_| full).and_then(|row| <[u8; 16]>::try_from(row.id.as_slice()).ok());
     let mut part = Part { last: last.map(SessionId::from_bytes), ..Part::default() };
     for row in rows {
         let candidate = Candidate { rows: 1 + refresh_tokens_of(row.generation), id: row.id };
+        if row.ended_at.is_none() && row.idle_expires_at.min(row.expires_at) > now {
+            part.live += 1;
+        }
         if row.ended_at.unwrap_or(i64::MAX).min(row.idle_expires_at).min(row.expires_at) < cutoff {
             part.sessions.push(candidate);
         } else if row.created_at < cutoff {
@@ -93,6 +99,11 @@ pub fn delete_history(connection: &mut AnyConnection, ids: &[Vec<u8>], cutoff: T
         .filter(refresh_tokens::session_id.eq_any(ids))
         .filter(refresh_tokens::created_at.lt(cutoff.as_micros()));
     diesel::delete(old).execute(connection)
+}
+
+/// How many accounts there are, without those that are deleted.
+pub fn count_accounts(connection: &mut AnyConnection) -> QueryResult<i64> {
+    users::table.filter(users::deleted_at.is_null()).count().get_result(connection)
 }
 
 /// Users who were deleted before `cutoff`.

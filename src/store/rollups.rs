@@ -39,6 +39,19 @@ pub fn since(connection: &mut AnyConnection, hour: i64) -> QueryResult<Vec<(i64,
     rollups::table.filter(rollups::hour.ge(hour)).order((rollups::hour, rollups::name)).load(connection)
 }
 
+/// The same of these names alone.
+pub fn of_names_since(
+    connection: &mut AnyConnection,
+    hour: i64,
+    names: &[&str],
+) -> QueryResult<Vec<(i64, String, i64)>> {
+    rollups::table
+        .filter(rollups::hour.ge(hour))
+        .filter(rollups::name.eq_any(names.to_vec()))
+        .order((rollups::hour, rollups::name))
+        .load(connection)
+}
+
 /// Deletes what was counted in the oldest hour, if that is before this one; gives how many rows.
 pub fn prune(connection: &mut AnyConnection, hour: i64) -> QueryResult<usize> {
     let oldest: Option<i64> = rollups::table.select(diesel::dsl::min(rollups::hour)).first(connection)?;

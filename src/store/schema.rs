@@ -196,3 +196,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     console_preferences,
     reset_links,
 );
+diesel::allow_tables_to_appear_in_same_query!(audit_events, users);

@@ -45,6 +45,11 @@ impl StoredKey {
         }
     }
 
+    /// When it began to sign.
+    pub fn created_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.created_at)
+    }
+
     /// When it stopped signing; `None` while it signs.
     pub fn superseded_at(&self) -> Option<Timestamp> {
         self.superseded_at.map(Timestamp::from_micros)

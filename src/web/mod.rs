@@ -21,7 +21,8 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, dashboard, reset, sessions as seen, setup, sign_in, sign_out, users as people};
+use admin::{account as me, assets, audit as trail, dashboard, keys, maintenance, reset, sessions as seen};
+use admin::{settings, setup, sign_in, sign_out, users as people};
 use api::{account, audit, sessions, tokens, users};
 use state::State;
 
@@ -80,6 +81,14 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                     scope("")
                         .wrap(from_fn(admins_only))
                         .service(resource("").route(get().to(dashboard::show_dashboard)))
+                        .service(resource("/audit").route(get().to(trail::list_events)))
+                        .service(resource("/audit/export").route(get().to(trail::export_events)))
+                        .service(resource("/keys").route(get().to(keys::list_signing_keys)))
+                        .service(resource("/settings").route(get().to(settings::show_settings)))
+                        .service(resource("/maintenance").route(get().to(maintenance::show_maintenance)))
+                        .service(resource("/maintenance/prune").route(post().to(maintenance::prune_rows)))
+                        .service(resource("/maintenance/check").route(post().to(maintenance::check_integrity)))
+                        .service(resource("/maintenance/diagnostics").route(get().to(maintenance::show_diagnostics)))
                         .service(resource("/me").route(get().to(me::show_account)))
                         .service(resource("/me/preferences").route(post().to(me::set_preferences)))
                         .service(resource("/me/password").route(post().to(me::change_password)))

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use crate::auth::Auth;
-use crate::config::PublicUrl;
+use crate::config::{PublicUrl, Setting};
 
 /// One for the whole server.
 pub struct State {
@@ -20,6 +20,10 @@ pub struct State {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a request waits for a connection to the database.
     pub database_wait: Duration,
+    /// Every variable with its effective value; no secret is among the values.
+    pub settings: Vec<Setting>,
+    /// The safety limits that are switched off.
+    pub lifted_limits: Vec<&'static str>,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -31,7 +31,8 @@ const ARROWS: [(&str, &[&str]); 5] = [
 const LEAVES: [&str; 4] = ["config", "clock", "keyring", "secret"];
 
 /// Statements that differ between the databases stand in these files alone.
-const DIALECTS: [&str; 7] = [
+const DIALECTS: [&str; 8] = [
+    "src/store/condition.rs",
     "src/store/dialect.rs",
     "src/store/connection.rs",
     "src/store/files.rs",

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 63] = [
+const TABLE: [(&str, &str, Expected); 78] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -58,6 +58,21 @@ const TABLE: [(&str, &str, Expected); 63] = [
     ("GET", "/admin/setup", anyone(404)),
     ("POST", "/admin/setup", anyone(415)),
     ("GET", "/admin", anyone(303)),
+    ("GET", "/admin/keys", anyone(303)),
+    ("GET", "/admin/settings", anyone(303)),
+    ("GET", "/admin/audit", anyone(303)),
+    ("GET", "/admin/audit/export", anyone(303)),
+    ("GET", "/admin/maintenance", anyone(303)),
+    ("POST", "/admin/maintenance/prune", anyone(303)),
+    ("POST", "/admin/maintenance/check", anyone(303)),
+    ("GET", "/admin/maintenance/diagnostics", anyone(303)),
+    ("GET", "/admin/sessions", anyone(303)),
+    ("POST", "/admin/sessions/revoke", anyone(303)),
+    ("POST", "/admin/sessions/revoke-matching", anyone(303)),
+    ("POST", "/admin/sessions/revoke-all", anyone(303)),
+    ("GET", "/admin/sessions/{sid}", anyone(303)),
+    ("POST", "/admin/sessions/{sid}/revoke", anyone(303)),
+    ("GET", "/admin/users/{id}/sessions/{sid}", anyone(303)),
     ("GET", "/admin/me", anyone(303)),
     ("POST", "/admin/me/preferences", anyone(303)),
     ("POST", "/admin/me/password", anyone(303)),

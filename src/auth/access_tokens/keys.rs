@@ -17,8 +17,10 @@ use crate::keyring::Keyring;
 use crate::secret::Secret;
 use crate::store::signing_keys::StoredKey;
 
+/// Another instance may have signed a little longer with a key that was superseded.
+const SLACK: Duration = Duration::from_secs(60);
 /// The `kid` of the configured HS256 key: it has no public part to take a thumbprint of.
-const SHARED_KEY_ID: &str = "hs256";
+pub(in crate::auth) const SHARED_KEY_ID: &str = "hs256";
 
 /// A signing key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,7 @@ pub(super) struct SigningKey {
     header: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
+    created_at: Option<Timestamp>,
     superseded_at: Option<Timestamp>,
 }
 
@@ -73,6 +76,7 @@ impl KeySet {
                 algorithm: Algorithm::HS256,
                 encoding: EncodingKey::from_secret(shared.expose()),
                 decoding: DecodingKey::from_secret(shared.expose()),
+                created_at: None,
                 superseded_at: None,
             }));
         }
@@ -94,6 +98,11 @@ impl KeySet {
 }
 
 impl SigningKey {
+    /// When it was made; nobody knows that of a configured key.
+    pub(super) fn created_at(&self) -> Option<Timestamp> {
+        self.created_at
+    }
+
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -121,11 +130,15 @@ impl SigningKey {
         &self.decoding
     }
 
-    /// Whether even the last token it signed has expired. Another instance may have signed with it a little longer.
+    /// Whether even the last token it signed has expired.
     pub(super) fn is_retired(&self, now: Timestamp, token_life: Duration) -> bool {
-        const SLACK: Duration = Duration::from_secs(60);
-        self.superseded_at.is_some_and(|at| at.after(token_life).after(SLACK) <= now)
+        self.superseded_at.is_some_and(|at| last_accepted(at, token_life) <= now)
     }
+}
+
+/// Until when tokens are accepted of a key that was superseded then.
+pub(in crate::auth) fn last_accepted(superseded_at: Timestamp, token_life: Duration) -> Timestamp {
+    superseded_at.after(token_life).after(SLACK)
 }
 
 /// Makes a key pair and seals its private part; `None` for HS256, which has no pair.
@@ -162,6 +175,7 @@ fn unseal(stored: &StoredKey, keyring: &Keyring) -> Result<SigningKey, KeyError>
         algorithm,
         encoding: encoding_key(algorithm, &pkcs8).ok_or_else(damaged)?,
         decoding: DecodingKey::from_jwk(&jwk).map_err(|_| damaged())?,
+        created_at: Some(stored.created_at()),
         superseded_at: stored.superseded_at(),
     })
 }

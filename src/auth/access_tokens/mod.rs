@@ -9,6 +9,7 @@ mod signer;
 
 pub use claims::Audience;
 pub use keys::{KeyError, KeySet, new_stored_key};
+pub(in crate::auth) use keys::{SHARED_KEY_ID, last_accepted};
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -96,6 +97,11 @@ impl AccessTokens {
     /// How long a token is valid.
     pub fn life(&self) -> Duration {
         self.policy.life
+    }
+
+    /// When the key that signs was made; `None` for a configured key.
+    pub(in crate::auth) fn current_since(&self) -> Option<Timestamp> {
+        self.keys().current().ok()?.created_at()
     }
 
     /// Works with `keys` from now on.

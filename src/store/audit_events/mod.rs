@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::address;
 use super::connection::AnyConnection;
-use super::schema::audit_events;
+use super::schema::{audit_events, users};
 pub use crate::domain::audit::{By, Kind};
 use crate::domain::client::Client;
 use crate::domain::session::SessionId;
@@ -122,6 +122,36 @@ impl StoredEvent {
     pub fn address(&self) -> QueryResult<Option<std::net::IpAddr>> {
         address::from_bytes("audit_events", self.id, self.ip.clone())
     }
+}
+
+/// An event for the dashboard.
+#[derive(Clone, PartialEq, Eq, Debug, Queryable)]
+pub struct Newest {
+    /// When it happened, in microseconds.
+    pub occurred_at: i64,
+    /// Which session it concerns.
+    pub session_id: Option<Vec<u8>>,
+    /// Whose account it concerns.
+    pub subject_user_id: Option<i64>,
+    /// The username as it is now; `None` when the account was removed for good.
+    pub username: Option<String>,
+}
+
+/// The newest events of a kind since then, in one statement.
+pub fn newest(connection: &mut AnyConnection, kind: Kind, since: Timestamp, limit: i64) -> QueryResult<Vec<Newest>> {
+    audit_events::table
+        .left_join(users::table.on(audit_events::subject_user_id.eq(users::id.nullable())))
+        .filter(audit_events::kind.eq(kind.as_str()))
+        .filter(audit_events::occurred_at.ge(since.as_micros()))
+        .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
+        .limit(limit)
+        .select((
+            audit_events::occurred_at,
+            audit_events::session_id,
+            audit_events::subject_user_id,
+            users::username.nullable(),
+        ))
+        .load(connection)
 }
 
 /// How many events of a kind a session has.

@@ -6,12 +6,16 @@
 pub mod account;
 pub mod agent;
 pub mod assets;
+pub mod audit;
+pub mod chart;
 pub mod confirm;
 pub mod dashboard;
 pub mod error_page;
 pub mod flash;
 pub mod form;
 pub mod guard;
+pub mod keys;
+pub mod maintenance;
 pub mod moment;
 pub mod next;
 pub mod origin;
@@ -20,6 +24,7 @@ pub mod reset;
 pub mod rotations;
 pub mod session_store;
 pub mod sessions;
+pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod sign_out;
@@ -40,6 +45,20 @@ pub fn is_page(path: &str) -> bool {
     path == "/admin" || path.starts_with("/admin/") || path == "/reset"
 }
 
+/// A size as people read it.
+fn bytes(number: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let (mut tenths, mut unit) = (number.saturating_mul(10), "bytes");
+    for larger in units {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1_024;
+        unit = larger;
+    }
+    if unit == "bytes" { format!("{number} bytes") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+}
+
 /// The sessions of the console, for the scope that they are used in. The cookie holds a key and its signature, no data.
 pub fn sessions(state: &Data<State>) -> SessionMiddleware<ConsoleStore> {
     let key = Key::from(console::cookie_key(&state.auth).expose());
@@ -52,4 +71,23 @@ pub fn sessions(state: &Data<State>) -> SessionMiddleware<ConsoleStore> {
         .cookie_content_security(CookieContentSecurity::Signed)
         .session_lifecycle(BrowserSession::default())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn a_size_is_written_with_a_unit_that_fits() {
+        for (number, written) in [
+            (0, "0 bytes"),
+            (1_023, "1023 bytes"),
+            (1_536, "1.5 KiB"),
+            (16 << 20, "16.0 MiB"),
+            (1_099_511_627_776, "1.0 TiB"),
+            (u64::MAX, "1677721.5 TiB"),
+        ] {
+            assert_eq!(bytes(number), written);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Times as people read them, in their own time zone. The one module that says jiff.
 
+use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 
 use crate::domain::timestamp::Timestamp;
@@ -44,6 +45,16 @@ impl Zone {
         Moment { local, utc }
     }
 
+    /// An hour's beginning in this zone, short enough for a chart.
+    pub fn hour(&self, at: Timestamp) -> String {
+        self.format(at, "%Y-%m-%d %H:%M")
+    }
+
+    /// The day of a time in this zone, such as `2026-11-24`.
+    pub fn day_of(&self, at: Timestamp) -> String {
+        self.format(at, "%Y-%m-%d")
+    }
+
     /// The hour and minute of a time, where the day stands elsewhere.
     pub fn clock(&self, at: Timestamp) -> String {
         self.format(at, "%H:%M")
@@ -76,6 +87,12 @@ impl Zone {
     }
 }
 
+/// The day so many days before another.
+pub fn days_before(day: &str, days: i64) -> Option<String> {
+    let date: jiff::civil::Date = day.parse().ok()?;
+    Some(date.checked_sub(days.days()).ok()?.strftime("%Y-%m-%d").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +120,7 @@ mod tests {
         for wrong in ["", "2026-02-30", "2026-1-1", "20260101", "2026-01-01T00:00", "-026-01-01", "1969-12-31"] {
             assert!(Zone::named("UTC").day(wrong).is_none(), "{wrong:?}");
         }
+        assert_eq!(days_before("2026-03-01", 6).as_deref(), Some("2026-02-23"));
     }
 
     proptest::proptest! {

@@ -32,7 +32,8 @@ pub enum Tab {
 
 impl Tab {
     /// Those that the navigation leads to, in its order. A part is listed as soon as it has a page.
-    pub const NAVIGATION: &[Self] = &[Self::Dashboard, Self::Users, Self::Sessions];
+    pub const NAVIGATION: &[Self] =
+        &[Self::Dashboard, Self::Users, Self::Sessions, Self::Audit, Self::Keys, Self::Settings, Self::Maintenance];
 
     /// What the navigation calls it.
     pub const fn label(self) -> &'static str {

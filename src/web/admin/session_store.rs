@@ -1,6 +1,6 @@
 //! What actix-session keeps, kept in our own tables: a key's session, and the message for its next page.
 //!
-//! Sessions begin and end in the verbs. A verb's key gets into the cookie by way of the state, under [`KEY`].
+//! Sessions begin and end in the verbs. A verb's key gets into the cookie by way of the state, under `KEY`.
 
 use std::collections::HashMap;
 

@@ -183,3 +183,35 @@ async fn every_filter_goes_through_its_index_in_order() {
     };
     app.database.store().read(check).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_dashboard_and_the_maintenance_page_read_few_rows_in_one_statement_each() {
+    use relatch::store::condition;
+    let app = TestApp::start().await;
+    fill(&app, 40_000).await;
+    execute(&app.database, "UPDATE audit_events SET seal_number = id + 1000000, seal_digest = ip WHERE seal_number IS NULL AND ip IS NOT NULL").await;
+    let is_postgres = app.database.is_postgres();
+    let since = app.now().before(std::time::Duration::from_hours(24));
+    let check = move |connection: &mut AnyConnection| {
+        if is_postgres {
+            connection.batch_execute("VACUUM ANALYZE audit_events")?;
+        }
+        let alarms = statements(connection, |connection| {
+            audit_events::newest(connection, Kind::ReuseDetected, since, 10).unwrap();
+        });
+        let progress = statements(connection, |connection| {
+            condition::progress(connection).unwrap();
+        });
+        for (seen, indexes) in [
+            (alarms, &["audit_events_by_kind"][..]),
+            (progress, &["audit_events_seal_number_key", "audit_events_unsealed"]),
+        ] {
+            assert_eq!(seen.len(), 1, "{seen:#?}");
+            let plan = plan(connection, is_postgres, &seen[0]);
+            assert!(!plan.contains("Seq Scan on audit_events"), "{plan}");
+            assert!(indexes.iter().all(|index| plan.contains(index)), "{plan}");
+        }
+        Ok(())
+    };
+    app.database.store().read(check).await.unwrap();
+}

@@ -47,6 +47,11 @@ async fn p1_p2_p4_p6_every_page_has_the_headers_and_nothing_inline() {
     let admin = app.console("root").await;
     for path in [
         "/admin",
+        "/admin/audit",
+        "/admin/audit?ip=x",
+        "/admin/keys",
+        "/admin/settings",
+        "/admin/maintenance",
         "/admin/me",
         "/admin/nothing",
         "/admin/users",

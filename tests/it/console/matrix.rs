@@ -20,13 +20,21 @@ const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 const UNKNOWN: Expected = [303, 403, 404, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 32] = [
+const TABLE: [(&str, &str, Expected); 40] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
     ("GET", "/admin/setup", [404; 6]),
     ("POST", "/admin/setup", [403; 6]),
     ("GET", "/admin", ADMINS),
+    ("GET", "/admin/keys", ADMINS),
+    ("GET", "/admin/settings", ADMINS),
+    ("GET", "/admin/audit", ADMINS),
+    ("GET", "/admin/audit/export", ADMINS),
+    ("GET", "/admin/maintenance", ADMINS),
+    ("POST", "/admin/maintenance/prune", ACTIONS),
+    ("POST", "/admin/maintenance/check", ACTIONS),
+    ("GET", "/admin/maintenance/diagnostics", ADMINS),
     ("GET", "/admin/me", ADMINS),
     ("POST", "/admin/me/preferences", ACTIONS),
     ("POST", "/admin/me/password", ACTIONS),

@@ -1,14 +1,19 @@
 //! The web console: who gets in, how sessions begin and end, what forms are accepted, and what pages look like.
 
 mod account;
+mod audit;
 mod confirm;
+mod dashboard;
 mod forms;
 mod headers;
+mod keys;
+mod maintenance;
 mod matrix;
 mod session_list;
 mod session_page;
 mod session_revocation;
 mod sessions;
+mod settings;
 mod setup;
 mod sign_in;
 mod users_actions;
