@@ -15,7 +15,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use statement::{Along, Class, Range, Walk, Wanted};
 
-/// How many rows a walk looks at for one page, and for a count.
+/// How many rows a walk looks at for one page, and for a count in the order of ids.
 pub const LOOKED_AT: i64 = 20_000;
 /// Counting stops here.
 pub const COUNTED: i64 = 10_000;
@@ -138,11 +138,12 @@ pub fn find(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<Foun
 
 /// How many users the whole list has, as far as that is quickly said.
 pub fn count(connection: &mut AnyConnection, filter: &UserFilter, sort: Sort) -> QueryResult<Count> {
-    let walks = walks(&Part { filter, sort, from: None, backwards: false, limit: 0 });
+    let part = Part { filter, sort, from: None, backwards: false, limit: 0 };
+    let look = look_to_count(filter);
     let mut count = Count { at_least: 0, more: false };
-    for (looked_at, found) in statement::count(connection, &walks)? {
+    for (looked_at, found) in statement::count(connection, &counted_along(&part), look)? {
         count.at_least += found;
-        count.more |= looked_at >= LOOKED_AT;
+        count.more |= looked_at >= look;
     }
     count.more |= count.at_least > COUNTED;
     count.at_least = count.at_least.min(COUNTED);
@@ -163,13 +164,24 @@ pub fn live_sessions(connection: &mut AnyConnection, ids: &[i64], now: Timestamp
 
 /// How the database would find a part, look for where it was left off, and count the list: for tests of the indexes.
 pub fn explain(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<[String; 3]> {
-    let (walks, all) = (walks(part), walks(&Part { from: None, ..*part }));
+    let (walks, all) = (walks(part), counted_along(part));
     let limit = i64::try_from(part.limit).unwrap_or(i64::MAX);
     Ok([
         statement::explain(connection, &walks, Wanted::Users(limit))?,
         statement::explain(connection, &walks, Wanted::LastLookedAt)?,
-        statement::explain(connection, &all, Wanted::Count)?,
+        statement::explain(connection, &all, Wanted::Count(look_to_count(part.filter)))?,
     ])
+}
+
+/// However many there are, they are as many in the order of their ids, in which the rows lie one beside the other.
+fn counted_along(part: &Part<'_>) -> Vec<Walk> {
+    let sort = if part.filter.prefix.is_some() { part.sort } else { Sort { by: SortBy::Created, ascending: true } };
+    walks(&Part { sort, from: None, backwards: false, ..*part })
+}
+
+/// What a search finds lies all over the table.
+fn look_to_count(filter: &UserFilter) -> i64 {
+    if filter.prefix.is_some() { LOOKED_AT / 20 } else { LOOKED_AT }
 }
 
 /// What is walked along, in ascending order. A search finds by its own key first, and then whoever has the other one.

@@ -161,8 +161,8 @@ pub(super) enum Wanted {
     Users(i64),
     /// The last user of each whom [`Wanted::Users`] looks at, if it does not get to the end.
     LastLookedAt,
-    /// How many users were looked at, and how many of them are what is asked for.
-    Count,
+    /// How many users were looked at, up to so many, and how many of them are what is asked for.
+    Count(i64),
 }
 
 /// Users with the number of the walk that found them.
@@ -180,13 +180,13 @@ pub(super) fn users(
 }
 
 /// How many users each walk looked at, and how many of them are what is asked for.
-pub(super) fn count(connection: &mut AnyConnection, walks: &[Walk]) -> QueryResult<Vec<(i64, i64)>> {
+pub(super) fn count(connection: &mut AnyConnection, walks: &[Walk], look: i64) -> QueryResult<Vec<(i64, i64)>> {
     match connection {
         AnyConnection::Postgres(connection) => {
-            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count, false).load(connection)
+            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count(look), false).load(connection)
         }
         AnyConnection::Sqlite(connection) => {
-            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count, true).load(connection)
+            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count(look), true).load(connection)
         }
     }
 }
@@ -224,7 +224,7 @@ impl<'a, Row> Walks<'a, Row> {
     const fn new(walks: &'a [Walk], wanted: Wanted, names_indexes: bool) -> Self {
         let limit = match wanted {
             Wanted::Users(limit) => limit,
-            Wanted::LastLookedAt | Wanted::Count => 1,
+            Wanted::LastLookedAt | Wanted::Count(_) => 1,
         };
         Self { explain: "", walks, wanted, names_indexes, limit, row: PhantomData }
     }
@@ -339,7 +339,7 @@ where
                     out.push_sql(&format!("CAST({} AS BIGINT) AS walk, ", walk.number));
                     push_columns(&mut out, "s");
                 }
-                Wanted::Count => {
+                Wanted::Count(_) => {
                     out.push_sql("count(*) AS looked_at, count(CASE WHEN ");
                     Self::push_conditions(&mut out, walk)?;
                     out.push_sql(" THEN 1 END) AS found");
@@ -349,7 +349,8 @@ where
             self.push_walk(&mut out, walk)?;
             match self.wanted {
                 Wanted::LastLookedAt => out.push_sql(&format!(" LIMIT 1 OFFSET {}) AS s", LOOKED_AT - 1)),
-                Wanted::Users(_) | Wanted::Count => out.push_sql(&format!(" LIMIT {LOOKED_AT}) AS s")),
+                Wanted::Users(_) => out.push_sql(&format!(" LIMIT {LOOKED_AT}) AS s")),
+                Wanted::Count(look) => out.push_sql(&format!(" LIMIT {look}) AS s")),
             }
             if let Wanted::Users(_) = self.wanted {
                 out.push_sql(" WHERE ");
