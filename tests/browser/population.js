@@ -1,0 +1,86 @@
+// Who and what is in the store that pages are looked at with, and which pages there are.
+import { setUp } from "./browser.js";
+import { PASSWORD, forEachOf } from "./server.js";
+
+const LONG = "a-rather-long-name-that-somebody-chose-for-themselves.2026";
+const AGENTS = [
+  "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+  "curl/8.5.0",
+];
+
+/**
+ * Makes users, sessions and everything that pages show, by the API and the console. Gives what pages need to know of
+ * it, and the cookies of an admin (`admin`) and of somebody who is none (`user`).
+ */
+export const populate = async (context, server) => {
+  const { api, base } = server;
+  const page = await setUp(context, server, "root", PASSWORD);
+  for (const name of ["saif", "amina", "bela", LONG]) await api.register(name);
+  const clients = [];
+  await forEachOf(["saif", "saif", "amina", "bela", LONG], 2, async (name) => {
+    clients.push(await api.signIn(name, AGENTS[clients.length % AGENTS.length]));
+  });
+  const admin = await api.signIn("root");
+  const users = await api.expect(200, "/api/users", { method: "GET", token: admin.access });
+  const idOf = Object.fromEntries(users.map(({ username, id }) => [username, id]));
+  await api.expect(200, `/api/users/${idOf.bela}`, { method: "PATCH", body: { disabled: true }, token: admin.access });
+
+  // A session with some rotations, one that was retried, one that was stolen, and one with a long history.
+  const fresh = await api.signIn("saif", AGENTS[0]);
+  const rotated = await api.signIn("saif", AGENTS[1]);
+  for (let times = 0; times < 3; times += 1) await rotated.refresh();
+  const stolen = await reuse(api, "saif", AGENTS[0]);
+  const long = await api.signIn("amina", AGENTS[2]);
+  for (let times = 0; times < 58; times += 1) await long.refresh();
+  const ended = await api.signIn("amina", AGENTS[0]);
+  await api.expect(204, `/api/sessions/${ended.session}`, { method: "DELETE", token: admin.access });
+
+  const storage = { admin: await context.storageState() };
+  await page.close();
+  await context.clearCookies();
+  const other = await (await context.browser().newContext()).newPage();
+  await other.goto(`${base}/admin/sign-in`);
+  await other.fill("#identifier", "saif");
+  await other.fill("#password", PASSWORD);
+  await other.getByRole("button", { name: "Sign in" }).click();
+  await other.getByRole("heading", { level: 1 }).waitFor();
+  storage.user = await other.context().storageState();
+  await other.context().close();
+
+  const population = {
+    users: idOf,
+    long: LONG,
+    sessions: {
+      fresh: fresh.session,
+      rotated: rotated.session,
+      stolen: stolen.session,
+      long: long.session,
+      ended: ended.session,
+    },
+    setupLink: new URL(server.setupUrl).search,
+  };
+  return { population, storage };
+};
+
+/** A session that ends because a refresh token is presented again when its successor was used. */
+export const reuse = async (api, username, agent) => {
+  const client = await api.signIn(username, agent);
+  const first = client.refreshToken;
+  await client.refresh();
+  await client.refresh();
+  const answer = await api.send("/api/auth/refresh-token", { body: first, agent: "attacker/1.0" });
+  if (answer.body?.code !== "refresh_token_reused") throw new Error(`no reuse: ${JSON.stringify(answer)}`);
+  return client;
+};
+
+/** Every page, as somebody sees it: `admin` (unless said otherwise), `user` or `visitor`. */
+export const pagesOf = () => [
+  { name: "the sign-in", path: () => "/admin/sign-in", as: "visitor" },
+  { name: "a set-up link that is worth nothing", path: () => "/admin/setup?t=x", as: "visitor", status: 404 },
+  { name: "the dashboard", path: () => "/admin" },
+  { name: "my account", path: () => "/admin/me" },
+  { name: "a page that is not there", path: () => "/admin/nothing", status: 404 },
+  { name: "the console for somebody who is no admin", path: () => "/admin", as: "user", status: 403 },
+];
+
