@@ -24,6 +24,11 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// One of which nothing is asked that needs the secret.
+    pub(crate) fn without_secret(url: &str) -> Self {
+        Self { database_url: url.to_owned(), secret_key: String::new() }
+    }
+
     pub(crate) fn url(&self) -> DatabaseUrl {
         match self.database_url.strip_prefix("sqlite://") {
             Some(path) => DatabaseUrl::Sqlite(path.into()),

@@ -6,6 +6,8 @@
 
 mod bare;
 mod client;
+mod console_fixture;
+mod console_words;
 mod database;
 mod fill;
 mod histogram;
@@ -47,6 +49,8 @@ enum Command {
     RotationLoop(hot_loops::RotationArguments),
     /// Put users with a session each into a database, and their refresh tokens into a file
     Fill(fill::Arguments),
+    /// Fill a new store with users, sessions and audit events for the console
+    ConsoleFixture(console_fixture::Arguments),
     /// End all sessions by the API, and measure how long that takes
     RevokeAll(revoke_all::Arguments),
     /// Start a server some times over, and measure how long that takes and how much memory it needs
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Command::BcryptLoop(arguments) => hot_loops::bcrypt(&arguments),
         Command::RotationLoop(arguments) => hot_loops::rotation(&arguments),
         Command::Fill(arguments) => fill::run(&arguments),
+        Command::ConsoleFixture(arguments) => console_fixture::run(&arguments),
         Command::RevokeAll(arguments) => revoke_all::run(&arguments),
         Command::StartTime(arguments) => process::start_time(&arguments),
         Command::Memory(arguments) => process::memory(&arguments),
