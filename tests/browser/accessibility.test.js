@@ -68,7 +68,7 @@ const look = async (page, widths = WIDTHS) => {
 };
 
 for (const module of ["loaded", "blocked"]) {
-  describe(`with the module ${module}`, () => {
+  describe(`with the module ${module}`, { concurrency: 2 }, () => {
     for (const shown of pagesOf()) {
       test(`${shown.name} is accessible and fits every width`, async () => {
         // axe has to be let in past the page's policy, which is checked below.
@@ -77,6 +77,7 @@ for (const module of ["loaded", "blocked"]) {
         const page = await context.newPage();
         const answer = await page.goto(server.base + shown.path(state.population));
         assert.equal(answer.status(), shown.status ?? 200);
+        await shown.then?.(page);
         assert.deepEqual(await look(page), []);
         context.expectNothingWrong();
         await context.close();
@@ -85,7 +86,7 @@ for (const module of ["loaded", "blocked"]) {
   });
 }
 
-describe("under its own policy", () => {
+describe("under its own policy", { concurrency: 2 }, () => {
   for (const shown of pagesOf()) {
     test(`${shown.name} reports nothing, logs nothing and loses no request`, async () => {
       const context = await contextFor(shown);
@@ -98,6 +99,7 @@ describe("under its own policy", () => {
       });
       const answer = await page.goto(server.base + shown.path(state.population), { waitUntil: "load" });
       assert.equal(answer.status(), shown.status ?? 200);
+      await shown.then?.(page);
       assert.match(answer.headers()["content-security-policy"], /^default-src 'none'; script-src 'self'/);
       assert.deepEqual(await page.evaluate("window.reports"), []);
       assert.match(await page.title(), / – Relatch$/);

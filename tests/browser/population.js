@@ -74,13 +74,38 @@ export const reuse = async (api, username, agent) => {
   return client;
 };
 
-/** Every page, as somebody sees it: `admin` (unless said otherwise), `user` or `visitor`. */
+const press = (name) => async (page) => {
+  await Promise.all([page.waitForEvent("load"), page.getByRole("button", { name, exact: true }).click()]);
+};
+
+/**
+ * Every page, as somebody sees it: `admin` (unless said otherwise), `user` or `visitor`. What only a form leads to is
+ * reached from the page at `path` by `then`.
+ */
 export const pagesOf = () => [
   { name: "the sign-in", path: () => "/admin/sign-in", as: "visitor" },
+  { name: "a sign-in that failed", path: () => "/admin/sign-in", as: "visitor", then: press("Sign in") },
   { name: "a set-up link that is worth nothing", path: () => "/admin/setup?t=x", as: "visitor", status: 404 },
   { name: "the dashboard", path: () => "/admin" },
+  { name: "the sessions", path: () => "/admin/sessions?state=any" },
+  { name: "the sessions when none is found", path: () => "/admin/sessions?user=root&state=expired" },
+  { name: "the sessions by a wrong filter", path: () => "/admin/sessions?ip=nonsense&used_after=x", status: 400 },
+  ...["fresh", "rotated", "stolen", "long", "ended"].map((which) => ({
+    name: `a session (${which})`,
+    path: ({ sessions }) => `/admin/sessions/${sessions[which]}`,
+  })),
+  {
+    name: "the question whether to revoke a session",
+    path: ({ sessions }) => `/admin/sessions/${sessions.long}`,
+    then: press("Revoke this session"),
+  },
+  {
+    name: "the question whether to revoke all sessions",
+    path: () => "/admin/sessions",
+    then: press("Revoke everybody's sessions"),
+  },
+  { name: "a session that is not there", path: () => "/admin/sessions/x", status: 404 },
   { name: "my account", path: () => "/admin/me" },
   { name: "a page that is not there", path: () => "/admin/nothing", status: 404 },
   { name: "the console for somebody who is no admin", path: () => "/admin", as: "user", status: 403 },
 ];
-
