@@ -25,7 +25,7 @@ export const launch = () =>
 /** A browser of its own: cookies, pages, and a list of what went wrong in them. */
 export const newContext = async (browser, options = {}) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(15_000);
   const wrong = [];
   context.on("console", (message) => {
     // Chromium itself logs each answer that is an error; tests that ask for one say so.

@@ -21,8 +21,11 @@ const freePort = async () => {
   return port;
 };
 
-/** Starts a server and waits until it serves. `stop` ends it and removes what it wrote. */
-export const startServer = async (variables = {}) => {
+/**
+ * Starts a server and waits until it serves; on a store that has an admin it prints no link. `stop` ends it and removes
+ * what it wrote.
+ */
+export const startServer = async ({ hasAdmin = false, ...variables } = {}) => {
   if (!BINARY) throw new Error("RELATCH_BINARY names no binary: run scripts/browser");
   const folder = await mkdtemp(join(tmpdir(), "relatch-browser."));
   const port = await freePort();
@@ -53,8 +56,7 @@ export const startServer = async (variables = {}) => {
       for await (const line of lines) {
         const link = /\S+\/admin\/setup\?t=\S+/.exec(line);
         if (link) return link[0];
-        // A store with an admin in it has no link to print.
-        if (variables.EXPECT_ADMIN && / serves on /.test(line)) return "";
+        if (hasAdmin && / serves on /.test(line)) return "";
       }
       throw new Error(`the server printed no link:\n${log}`);
     })(),
