@@ -88,7 +88,7 @@ const list = async (name, path) => {
   await measure(`${name}, ${FURTHER} pages on`, await further(`${path}${and}size=100`, FURTHER));
 };
 await measure("dashboard", "/admin");
-await measure("dashboard, 30 days", "/admin?span=30d");
+await measure("dashboard, 30 days", "/admin?range=30d");
 await list("users", "/admin/users");
 for (const link of users.text.matchAll(/<th scope="col"[^>]*><a href="([^"]+)"/g)) {
   const path = unescape(link[1]);

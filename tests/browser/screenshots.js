@@ -45,8 +45,8 @@ try {
   };
   const phone = { look: ["dark"], size: PHONE };
 
-  await picture("dashboard", "/admin?span=7d");
-  await picture("dashboard", "/admin?span=7d", phone);
+  await picture("dashboard", "/admin?range=7d");
+  await picture("dashboard", "/admin?range=7d", phone);
   await picture("users", "/admin/users?q=ma");
   await picture("users", "/admin/users?q=ma", phone);
   const mei = await named("mei.nakamura");
