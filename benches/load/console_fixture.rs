@@ -358,7 +358,7 @@ impl Fixture {
         let Self { now, users, events, sqlite, .. } = self;
         let (digest, since) =
             (if *sqlite { "zeroblob(32)" } else { "decode(repeat('00', 32), 'hex')" }, now - 30 * DAY);
-        let (hour, day) = (3_600 * SECOND, now / DAY);
+        let (hour, day, refreshes) = (3_600 * SECOND, now / DAY, random("hour", 61));
         format!(
             "UPDATE counters SET value = {users} WHERE name = 'user_id';
              UPDATE audit_heads SET number = {events}, day = {day} WHERE name = 'head';
@@ -368,7 +368,7 @@ impl Fixture {
                SELECT occurred_at / {hour}, kind, count(*) FROM audit_events WHERE occurred_at >= {since}
                GROUP BY occurred_at / {hour}, kind;
              INSERT INTO rollups (hour, name, total)
-               SELECT hour, 'session.refreshed', sum(total) * 12 + hour % 17 FROM rollups WHERE name = 'login.succeeded'
+               SELECT hour, 'session.refreshed', sum(total) * 12 + {refreshes} % 17 FROM rollups WHERE name = 'login.succeeded'
                GROUP BY hour;{}",
             if *sqlite {
                 String::new()

@@ -1,7 +1,7 @@
 // What our module adds, and what becomes of a page whose session has ended meanwhile.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, newContext, setUp, signIn } from "./browser.js";
+import { launch, newContext, setUp } from "./browser.js";
 import { PASSWORD, startServer } from "./server.js";
 
 let server;
@@ -13,12 +13,11 @@ before(async () => {
   server = await startServer();
   browser = await launch();
   context = await newContext(browser);
-  await (await setUp(context, server, "root", PASSWORD)).close();
+  page = await setUp(context, server, "root", PASSWORD);
   for (const user of ["saif", "amina"]) {
     await server.api.register(user);
     await server.api.signIn(user);
   }
-  page = await signIn(context, server.base, "root", PASSWORD);
 });
 after(async () => {
   await context?.close();
