@@ -93,7 +93,7 @@ test("one box ticks all of a page", async () => {
 test("an id is copied", async () => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.base });
   await go("/admin/sessions");
-  await page.locator("td[data-label=Session] a").first().click();
+  await page.locator("td[data-label=Began] a").first().click();
   const copy = page.locator("button.copy").first();
   await copy.click();
   await page.locator("button.copy", { hasText: "Copied" }).first().waitFor();
