@@ -35,7 +35,7 @@ try {
       await page.emulateMedia({ colorScheme });
       await page.goto(server.base + path);
       await then?.();
-      const { data } = await devtools.send("Page.captureScreenshot", { format, ...(format === "webp" && { quality: 70 }) });
+      const { data } = await devtools.send("Page.captureScreenshot", { format, ...(format === "webp" && { quality: 40 }) });
       const file = join(folder, `${name}${size === PHONE ? "-phone" : ""}-${colorScheme}.${format}`);
       await writeFile(file, Buffer.from(data, "base64"));
     }
