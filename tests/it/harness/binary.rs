@@ -13,9 +13,9 @@ use super::{Answer, Database, SECRET_KEY};
 
 /// A folder to run commands in, and perhaps a server that runs there.
 pub struct Binary {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     variables: Vec<(String, String)>,
-    _database: Option<Arc<Database>>,
+    database: Option<Arc<Database>>,
 }
 
 /// What a command did.
@@ -29,14 +29,14 @@ pub struct Output {
 impl Binary {
     /// With nothing configured at all: on an SQLite file that is not there yet.
     pub fn unconfigured() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), _database: None }
+        Self { folder: Arc::new(tempfile::tempdir().unwrap()), variables: Vec::new(), database: None }
     }
 
     /// On a database that others use too.
     pub fn on(database: Arc<Database>) -> Self {
         let variables =
             vec![("DATABASE_URL".to_owned(), database.url()), ("SECRET_KEY".to_owned(), SECRET_KEY.to_owned())];
-        Self { folder: tempfile::tempdir().unwrap(), variables, _database: Some(database) }.fast()
+        Self { folder: Arc::new(tempfile::tempdir().unwrap()), variables, database: Some(database) }.fast()
     }
 
     /// On a database of its own.
@@ -127,7 +127,9 @@ impl Binary {
             let _ = child.kill();
             panic!("the server did not start: {line:?}, {}", log.join().unwrap());
         };
-        Served { base: base.to_owned(), child, stdout, log: Some(log), client: super::http_client() }
+        // The files must outlive the server: a connection that it opens later would make an empty store of a deleted one.
+        let files = (Arc::clone(&self.folder), self.database.clone());
+        Served { base: base.to_owned(), child, stdout, log: Some(log), client: super::http_client(), _files: files }
     }
 }
 
@@ -138,6 +140,7 @@ pub struct Served {
     child: Child,
     log: Option<std::thread::JoinHandle<String>>,
     client: reqwest::Client,
+    _files: (Arc<TempDir>, Option<Arc<Database>>),
 }
 
 impl Served {
