@@ -72,8 +72,8 @@ fn crash_after_the_answer<'a>(lab: &'a Lab, bug: &'static str) -> Result<(Run<'a
     let mut run = prepare(lab, bug)?;
     let plain = run.launch.clone();
     // What is lost is one group of writes a round, which may well be one of the server's own, such as seals.
-    for round in 0..16 {
-        let hit = run.rng.between(60, 160);
+    for round in 0..12 {
+        let hit = run.rng.between(30, 60);
         let mut server = plain.with("FAILPOINT", &format!("before_commit:{hit}")).start()?;
         run.load.targets.set(&[server.address()]);
         if round == 0 {
