@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::audit::prune::prune_events;
+use super::audit::prune;
 use super::condition::{self, LastPruning};
 use super::failure::Failure;
 use super::{Auth, entropy};
@@ -21,7 +21,9 @@ use crate::store::{QueryResult, changes, leases, reset_links};
 
 /// How often it is looked whether there is something to do.
 pub const EVERY: Duration = Duration::from_mins(10);
-/// How long a lease lasts unless it is renewed.
+/// What the lease is called.
+const NAME: &str = "pruning";
+/// How long it lasts unless it is renewed.
 const LEASE: Duration = Duration::from_mins(2);
 /// How many sessions are looked at in one read.
 const PART: i64 = 1_000;
@@ -66,7 +68,9 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     }
     work.purge_users(now.before(USERS_KEPT)).await?;
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
-    work.done.events = prune_events(auth).await?;
+    if !work.prune_events().await? {
+        return Ok(Some(work.done));
+    }
     auth.write(move |connection| {
         pruning::delete_setup_links(connection, now)?;
         reset_links::delete_expired(connection, now)
@@ -110,19 +114,17 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn keep_lease(&self) -> Result<bool, Failure> {
-        self.lease_until(self.auth.now().after(LEASE)).await
-    }
-
-    async fn release_lease(&self) -> Result<(), Failure> {
-        self.lease_until(self.auth.now()).await.map(|_| ())
-    }
-
-    async fn lease_until(&self, until: Timestamp) -> Result<bool, Failure> {
         let (holder, now) = (self.holder, self.auth.now());
-        match self.auth.write(move |connection| leases::take(connection, "pruning", &holder, now, until)).await {
+        let taken = self.auth.write(move |connection| leases::take(connection, NAME, &holder, now, now.after(LEASE)));
+        match taken.await {
             Err(Failure::Store(StoreError::Taken)) => Ok(false),
             result => result,
         }
+    }
+
+    async fn release_lease(&self) -> Result<(), Failure> {
+        let holder = self.holder;
+        self.auth.write(move |connection| leases::release(connection, NAME, &holder)).await
     }
 
     /// `false` when the lease was lost on the way.
@@ -172,6 +174,23 @@ impl Work<'_> {
         let limit = i64::try_from(STEP_MAX).unwrap_or(i64::MAX);
         while self.auth.write(move |connection| changes::prune(connection, until, limit)).await? == STEP_MAX {}
         Ok(())
+    }
+
+    /// `false` when the lease was lost on the way.
+    async fn prune_events(&mut self) -> Result<bool, Failure> {
+        let Some(kept_from) = prune::begin(self.auth).await? else { return Ok(true) };
+        loop {
+            let began = Instant::now();
+            let step = prune::delete_step(self.auth, kept_from).await?;
+            self.done.events += step;
+            self.done.longest_step = self.done.longest_step.max(began.elapsed());
+            if step < prune::STEP {
+                return Ok(true);
+            }
+            if !self.keep_lease().await? {
+                return Ok(false);
+            }
+        }
     }
 
     /// Keeps what was done and counted, for people to see.

@@ -6,7 +6,7 @@ use super::connection::AnyConnection;
 use super::schema::leases;
 use crate::domain::timestamp::Timestamp;
 
-/// Takes or keeps a lease until `until`; `false` while somebody else has it. A lease that would last more than twice as long
+/// Takes or keeps a lease until `until`, which lies ahead; `false` while somebody else has it. A lease that would last more than twice as long
 /// was taken by a clock that is ahead, and holds nobody up.
 pub fn take(
     connection: &mut AnyConnection,
@@ -32,4 +32,10 @@ pub fn take(
         .values((leases::name.eq(name), leases::holder.eq(holder.as_slice()), leases::expires_at.eq(until.as_micros())))
         .execute(connection)
         .map(|_| true)
+}
+
+/// Gives a lease up, if this holder has it.
+pub fn release(connection: &mut AnyConnection, name: &str, holder: &[u8; 16]) -> QueryResult<()> {
+    let held = leases::table.find(name).filter(leases::holder.eq(holder.as_slice()));
+    diesel::delete(held).execute(connection).map(|_| ())
 }

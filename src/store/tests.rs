@@ -120,3 +120,43 @@ async fn on_a_full_disk_what_takes_away_is_done_and_nothing_else_until_there_is_
     assert_eq!(names(&store).await, ["later"]);
     assert_eq!(std::fs::metadata(&ballast).unwrap().len(), 1 << 20);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_waits_for_any_more_is_not_done_unless_it_takes_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.write(|connection| insert(connection, "old", "")).await.unwrap();
+    let given_up = async {
+        let adding = store.write(|connection| insert(connection, "new", ""));
+        let removing = store.write_urgent(|connection| diesel::delete(meta::table.find("old")).execute(connection));
+        // Both are submitted when they are first polled, and dropped right after.
+        let both = futures_util::future::join(adding, removing);
+        drop(futures_util::future::select(Box::pin(both), std::future::ready(())).await);
+        store.write(|connection| insert(connection, "next", "")).await
+    };
+    held(&store, given_up).await.unwrap();
+    assert_eq!(names(&store).await, ["next"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_given_up_by_its_holder_alone_and_not_kept_by_a_clock_that_is_ahead() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+    let take = |holder: u8, now: i64, until: i64| {
+        let take =
+            move |connection: &mut AnyConnection| leases::take(connection, "x", &[holder; 16], at(now), at(until));
+        store.write(take)
+    };
+    assert!(take(1, 100, 110).await.unwrap());
+    assert!(!take(2, 101, 111).await.unwrap(), "the other has it");
+    store.write(|connection| leases::release(connection, "x", &[2; 16])).await.unwrap();
+    assert!(!take(2, 101, 111).await.unwrap(), "only its holder gives it up");
+    assert!(take(1, 105, 115).await.unwrap(), "its holder keeps it");
+    store.write(|connection| leases::release(connection, "x", &[1; 16])).await.unwrap();
+    assert!(take(2, 106, 116).await.unwrap());
+    assert!(take(1, 116, 126).await.unwrap(), "it is over");
+    // The clock of this one is an hour ahead.
+    assert!(take(2, 3_726, 3_736).await.unwrap());
+    assert!(take(1, 127, 137).await.unwrap(), "nobody waits an hour for it");
+}

@@ -11,18 +11,18 @@ use crate::store::audit_events::{self, Event};
 use crate::store::rollups;
 
 /// How many events are deleted in one transaction.
-const STEP: usize = 100;
+pub const STEP: usize = 100;
 const DAY: i64 = 24 * 3_600_000_000;
 
-/// Deletes the days of the chain that are older than `AUDIT_DAYS`; gives how many events. The day that the chain is in
-/// stays. From where the trail is kept is an event itself, written before the first row goes: what else is missing at
-/// the beginning was not deleted here.
-pub async fn prune_events(auth: &Auth) -> Result<usize, Failure> {
+/// Deletes what was counted before `AUDIT_DAYS`, and says from which seal on the trail is kept: the days of the chain that
+/// are older go, and the day that the chain is in stays. From where it is kept is an event itself, written before the first
+/// row goes: what else is missing at the beginning was not deleted here.
+pub async fn begin(auth: &Auth) -> Result<Option<i64>, Failure> {
     let now = auth.now();
     let cutoff = now.before(auth.policy.audit_life);
     let hour = rollups::hour_of(cutoff);
     while auth.write(move |connection| rollups::prune(connection, hour)).await? > 0 {}
-    let Some(kept_from) = first_kept(auth, cutoff).await? else { return Ok(0) };
+    let Some(kept_from) = first_kept(auth, cutoff).await? else { return Ok(None) };
     auth.write(move |connection| {
         if audit_events::days_before(connection, kept_from)? == 0 {
             return Ok(());
@@ -33,15 +33,13 @@ pub async fn prune_events(auth: &Auth) -> Result<usize, Failure> {
         audit_events::record(connection, &event)
     })
     .await?;
-    let mut deleted = 0;
+    Ok(Some(kept_from))
+}
+
+/// Deletes up to [`STEP`] of the events before the first that is kept; says how many.
+pub async fn delete_step(auth: &Auth, kept_from: i64) -> Result<usize, Failure> {
     let limit = i64::try_from(STEP).unwrap_or(i64::MAX);
-    loop {
-        let step = auth.write(move |connection| audit_events::prune(connection, kept_from, limit)).await?;
-        deleted += step;
-        if step < STEP {
-            return Ok(deleted);
-        }
-    }
+    auth.write(move |connection| audit_events::prune(connection, kept_from, limit)).await
 }
 
 /// The first seal of the first day that is kept.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relatch::auth::audit::activity::{activity, add_up};
-use relatch::auth::audit::prune::prune_events;
 use relatch::auth::audit::seal::Sealer;
 use relatch::auth::audit::verify::{Fault, Report, verify};
+use relatch::auth::maintenance::prune;
 use serde_json::json;
 
 use super::{all, count};
@@ -226,19 +226,19 @@ async fn whole_days_are_deleted_and_the_rest_can_still_be_checked() {
     let before = check(&app).await;
     assert_eq!(before.fault, None);
     // The day that the chain is in is kept however old it is.
-    let deleted = prune_events(app.app.auth()).await.unwrap();
+    let deleted = prune(app.app.auth()).await.unwrap().unwrap().events;
     let kept: Vec<_> = all(&app).await;
     assert_eq!(count(&kept, "audit.pruned"), 1);
     assert_eq!(count(&kept, "login.failed"), 9);
     assert_eq!(deleted as u64, before.checked - 9);
     let after = check(&app).await;
     assert_eq!((after.fault.clone(), after.checked, after.unsealed), (None, 9, 1));
-    assert_eq!(prune_events(app.app.auth()).await.unwrap(), 0);
+    assert_eq!(prune(app.app.auth()).await.unwrap().unwrap().events, 0);
     seal(&app).await;
     assert_eq!(check(&app).await.fault, None);
     // Long after, only the day that the chain is in is left.
     app.advance(DAY * 30);
-    prune_events(app.app.auth()).await.unwrap();
+    prune(app.app.auth()).await.unwrap();
     seal(&app).await;
     let left = check(&app).await;
     assert!(left.fault.is_none() && left.checked > 0 && left.first > after.first, "{left:?}");
