@@ -24,38 +24,6 @@ for (const box of $("input[data-all]")) {
   box.addEventListener("change", () => boxes().forEach((other) => (other.checked = box.checked)));
 }
 
-// A link or a button to a confirmation opens it here, and not on a page of its own.
-const openDialog = async (url, opener) => {
-  const answer = await fetch(url, { headers: { accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const content = page.querySelector("[data-dialog]");
-  if (!answer.ok || answer.redirected || !content) return location.assign(url);
-  const dialog = document.createElement("dialog");
-  const title = document.createElement("h2");
-  title.id = "dialog-title";
-  title.textContent = page.querySelector("h1").textContent;
-  dialog.setAttribute("aria-labelledby", title.id);
-  dialog.append(title, document.importNode(content, true));
-  dialog.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-close]")) return;
-    event.preventDefault();
-    dialog.close();
-  });
-  dialog.addEventListener("close", () => {
-    dialog.remove();
-    opener.focus();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
-};
-for (const link of $("a[data-confirm]")) {
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    openDialog(link.href, link).catch(() => location.assign(link.href));
-  });
-}
-
 // A summary of errors is read first.
 const errors = document.querySelector(".errors");
 if (errors) {
@@ -67,7 +35,7 @@ if (errors) {
 const pages = { d: "/admin", u: "/admin/users", s: "/admin/sessions", a: "/admin/audit", k: "/admin/keys" };
 let went = 0;
 const onKey = (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
   if (event.key === "/") {
     const search = document.querySelector("input[type=search]");

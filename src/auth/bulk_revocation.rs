@@ -57,7 +57,7 @@ pub async fn revoke_sessions(
     Ok(Revoked {
         matched: u64::try_from(matched).unwrap_or_default(),
         revoked,
-        effective_by: auth.now().after(auth.access_tokens.life()),
+        effective_by: auth.access_tokens_end_by(),
     })
 }
 
@@ -73,11 +73,6 @@ pub async fn end_matching(auth: &Auth, actor: Actor<'_>, filter: BulkFilter, cli
     let note = Note { by: actor.by(), about: filter.user_id, detail };
     let filter = BulkFilter { begun_by: Some(begun_by), live_at: Some(live_at), ..filter };
     end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client).await
-}
-
-/// Until when APIs that verify access tokens without asking may accept one of a session that is ended now.
-pub fn effective_by(auth: &Auth) -> Timestamp {
-    auth.now().after(auth.access_tokens.life())
 }
 
 /// What is put down of a bulk revocation.

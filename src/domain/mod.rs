@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod client;
 pub mod common_passwords;
+pub mod csv;
 pub mod email;
 pub mod fold;
 pub mod password;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::list::{AuditEvent, EventQuery, NamedUser, find};
 use crate::auth::Auth;
 use crate::auth::failure::Failure;
+use crate::domain::csv::cell;
 use crate::domain::timestamp::Timestamp;
 use crate::store::audit_events::{Direction, EventKey};
 
@@ -130,37 +131,9 @@ fn csv(event: &AuditEvent) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// A cell that no spreadsheet takes for a formula: what begins like one gets an apostrophe in front.
-fn cell(text: &str) -> String {
-    let harmless =
-        if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
-    if harmless.contains(['"', ',', '\n', '\r', '\'']) {
-        format!("\"{}\"", harmless.replace('"', "\"\""))
-    } else {
-        harmless
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cell_is_quoted_where_needed_and_never_a_formula() {
-        for (text, written) in [
-            ("plain", "plain"),
-            ("a,b", "\"a,b\""),
-            ("say \"x\"", "\"say \"\"x\"\"\""),
-            ("=1+1", "\"'=1+1\""),
-            ("+1", "\"'+1\""),
-            ("-1", "\"'-1\""),
-            ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("\t=1", "\"'\t=1\""),
-            ("", ""),
-        ] {
-            assert_eq!(cell(text), written);
-        }
-    }
 
     #[test]
     fn bytes_are_written_in_lower_case() {

@@ -15,6 +15,9 @@ use crate::web::problem::{Code, Problem};
 /// The field of the token.
 pub const TOKEN: &str = "token";
 
+/// The field that a confirmation page adds.
+const CONFIRMED: &str = "confirmed";
+
 /// The fields of a form, as they were written.
 #[derive(Clone, Default)]
 pub struct Fields(Vec<(String, String)>);
@@ -35,6 +38,11 @@ impl Fields {
     /// Whether a box was ticked.
     pub fn is_ticked(&self, name: &str) -> bool {
         self.values(name).next().is_some()
+    }
+
+    /// Whether a confirmation page has sent it.
+    pub fn is_confirmed(&self) -> bool {
+        self.text(CONFIRMED) == "yes"
     }
 
     /// All fields, for a page that sends them once more.

@@ -78,7 +78,7 @@ async fn an_export_holds_every_event_once_and_no_formula() {
     assert_eq!(lines(&failed.stdout).len(), super::count(&events, "login.failed"));
     let csv = binary.run(&["audit", "export", "--format", "csv", "--kind", "login.*"]).stdout;
     assert!(csv.starts_with("id,occurredAt,kind,"));
-    for cell in ["\"'=HYPERLINK(\"\"http://evil.example\"\")\"", "\"'+1\"", "\"'-2+3\"", "\"'@SUM(A1)\""] {
+    for cell in ["\"'=HYPERLINK(\"\"http://evil.example\"\")\"", "'+1", "'-2+3", "'@SUM(A1)"] {
         assert!(csv.contains(&format!(",{cell},")), "{cell}");
     }
     assert!(csv.contains(&format!(",{},saif,", user.id)));

@@ -5,13 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::query::Asked;
 use super::{grouped, id_of, sessions};
-use crate::auth::bulk_revocation::{effective_by, end_matching};
+use crate::auth::bulk_revocation::end_matching;
 use crate::auth::end_session::{end_session, end_these_sessions};
 use crate::auth::session_search::{StateFilter, Tally, count_sessions};
 use crate::auth::sessions::find_session;
 use crate::domain::session::SessionId;
 use crate::web::admin::confirm::Confirmation;
-use crate::web::admin::form::{Fields, Posted};
+use crate::web::admin::form::Posted;
 use crate::web::admin::guard::Console;
 use crate::web::admin::page::{self, Tab};
 use crate::web::client::ClientOf;
@@ -19,8 +19,6 @@ use crate::web::deadline::Deadline;
 use crate::web::problem::{Code, Problem};
 use crate::web::state::State;
 
-/// The field that a confirmation page adds to a form.
-const CONFIRMED: (&str, &str) = ("confirmed", "yes");
 /// How many sessions can be ticked: as many as a page has.
 const TICKED_MAX: usize = 50;
 
@@ -33,7 +31,7 @@ pub async fn revoke_session(
 ) -> Result<HttpResponse, Problem> {
     let id = id_of(&path)?;
     let page = format!("/admin/sessions/{id}");
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let detail = find_session(&state.auth, id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
         let is_own = id == console.principal().session_id;
         let mut affected = vec![format!("The session of {} ends at once.", detail.user.username.as_str())];
@@ -58,7 +56,7 @@ pub async fn revoke_sessions(
         console.say(crate::web::admin::flash::Flash::refused(text))?;
         return Ok(page::see_other(&back));
     }
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
         let mut affected = vec![format!("{} you ticked: what of them is live ends at once.", sessions(count))];
         affected.extend(own_is_among(&console, &ids).then(|| "Your own is among them: you are signed out.".to_owned()));
@@ -85,7 +83,7 @@ pub async fn revoke_matching_sessions(
         let detail = "The filter says nothing, or nothing that can be revoked. Go back to the list and filter it.";
         return Err(Problem::with_detail(Code::ValidationFailed, detail));
     }
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let tally = count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await?;
         let count = number_of(tally);
         let mut affected = vec![format!("{count} match the filter now. All that match when you confirm end at once.")];
@@ -125,7 +123,7 @@ fn count_in_title(tally: Tally) -> String {
 
 /// What no revocation reaches.
 pub(super) fn unaffected(state: &State, console: &Console) -> Vec<String> {
-    let until = console.moment(effective_by(&state.auth)).local;
+    let until = console.moment(state.auth.access_tokens_end_by()).local;
     vec![
         format!(
             "Access tokens at APIs that verify them without asking: they are accepted there until they expire, at \
@@ -141,10 +139,9 @@ fn ask(
     title: &str,
     affected: Vec<String>,
     action: &str,
-    mut fields: Vec<(String, String)>,
+    fields: Vec<(String, String)>,
     back: String,
 ) -> Result<HttpResponse, Problem> {
-    fields.push((CONFIRMED.0.to_owned(), CONFIRMED.1.to_owned()));
     let mut affected = affected;
     affected.push("This cannot be undone: a token that was refused stays refused.".to_owned());
     page::show(&Confirmation {
@@ -157,10 +154,6 @@ fn ask(
         is_dangerous: true,
         back,
     })
-}
-
-fn is_confirmed(fields: &Fields) -> bool {
-    fields.text(CONFIRMED.0) == CONFIRMED.1
 }
 
 fn own_is_among(console: &Console, ids: &[SessionId]) -> bool {

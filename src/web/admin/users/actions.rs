@@ -7,7 +7,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::show::{show_email_again, show_refusal};
-use super::{CONFIRMED, id_of, path_of};
+use super::{id_of, path_of};
 use crate::auth::end_session::end_sessions_of_user;
 use crate::auth::reset_link::{ResetLinkError, make_reset_token};
 use crate::auth::update_user::{UpdateError, UserChanges, delete_user as delete, restore_user as restore, update_user};
@@ -15,7 +15,7 @@ use crate::auth::users::find_user;
 use crate::domain::role::Role;
 use crate::domain::user::{User, UserStatus};
 use crate::web::admin::confirm::Confirmation;
-use crate::web::admin::form::{Fields, Posted};
+use crate::web::admin::form::Posted;
 use crate::web::admin::guard::Console;
 use crate::web::admin::page::{self, Layout, Tab};
 use crate::web::client::ClientOf;
@@ -40,7 +40,7 @@ pub async fn disable_user(
     Posted { console, fields }: Posted,
 ) -> Result<HttpResponse, Problem> {
     let user = find(&state, &path).await?;
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let affected = vec![
             "They cannot sign in until they are enabled again.".to_owned(),
             "All of their sessions end, and their refresh tokens are refused.".to_owned(),
@@ -79,7 +79,7 @@ pub async fn change_role(
         let detail = "A role is Admin or User.";
         return Err(Problem::with_detail(Code::ValidationFailed, detail).into());
     };
-    if !is_confirmed(&posted.fields) {
+    if !posted.fields.is_confirmed() {
         let affected = vec![
             match role {
                 Role::Admin => "They may see and change all users and sessions, yours too.".to_owned(),
@@ -108,7 +108,7 @@ pub async fn revoke_sessions(
     Posted { console, fields }: Posted,
 ) -> Result<HttpResponse, Problem> {
     let user = find(&state, &path).await?;
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let affected = vec![
             "All of their sessions end, those of the console too.".to_owned(),
             "Their refresh tokens and their access tokens are refused here at once. This cannot be undone.".to_owned(),
@@ -136,7 +136,7 @@ pub async fn delete_user(
     Posted { console, fields }: Posted,
 ) -> Result<HttpResponse, Problem> {
     let user = find(&state, &path).await?;
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let affected = vec![
             "They cannot sign in, and all of their sessions end.".to_owned(),
             "After 30 days the account is removed for good, with its sessions.".to_owned(),
@@ -188,7 +188,8 @@ pub async fn change_email(
     }
 }
 
-/// `POST /admin/users/{id}/reset-link`. For another admin it asks for the password: it is as good as their account.
+/// `POST /admin/users/{id}/reset-link`. For an admin it asks for the password: it is as good as their account. So it does for
+/// oneself, or whoever has got hold of a session could choose another password without knowing this one.
 pub async fn make_reset_link(
     request: HttpRequest,
     state: Data<State>,
@@ -198,8 +199,8 @@ pub async fn make_reset_link(
 ) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
     let console = match user.role {
-        Role::Admin if !is_self(&posted.console, &user) => posted.confirmed(&request).await?.console,
-        _ => posted.console,
+        Role::Admin => posted.confirmed(&request).await?.console,
+        Role::User => posted.console,
     };
     let refusal = match make_reset_token(&state.auth, console.actor(), user.id, &client).await {
         Ok(token) => {
@@ -220,10 +221,6 @@ pub async fn make_reset_link(
 
 async fn find(state: &State, path: &str) -> Result<User, Problem> {
     find_user(&state.auth, id_of(path)?).await?.ok_or_else(|| Problem::new(Code::NotFound))
-}
-
-pub(super) fn is_confirmed(fields: &Fields) -> bool {
-    fields.text(CONFIRMED.0) == CONFIRMED.1
 }
 
 fn is_self(console: &Console, user: &User) -> bool {
@@ -261,8 +258,7 @@ fn ask_with(
         affected.insert(0, "This is your own account: you are signed out of the console at once.".to_owned());
     }
     unaffected.push(until_tokens_end(state, console));
-    let mut fields = vec![(CONFIRMED.0.to_owned(), CONFIRMED.1.to_owned())];
-    fields.extend(role.map(|role| ("role".to_owned(), role.as_str().to_owned())));
+    let fields = role.map(|role| ("role".to_owned(), role.as_str().to_owned())).into_iter().collect();
     page::show(&Confirmation {
         layout: console.layout(format!("{verb}: {}?", user.username.as_str()), Tab::Users),
         affected,

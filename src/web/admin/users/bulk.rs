@@ -3,8 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::CONFIRMED;
-use super::actions::{is_confirmed, until_tokens_end};
+use super::actions::until_tokens_end;
 use crate::auth::user_batches::{BATCH_MAX, BatchAction, BatchError, BatchReport, change_users, find_users};
 use crate::domain::user::{User, UserId};
 use crate::web::admin::confirm::Confirmation;
@@ -35,7 +34,7 @@ pub async fn change_ticked_users(
         console.say(Flash::refused("No user is ticked. Tick those that it is to be done with."))?;
         return Ok(page::see_other(BACK));
     }
-    if !is_confirmed(&fields) {
+    if !fields.is_confirmed() {
         let users = find_users(&state.auth, ids).await?;
         return ask(&state, &console, action, &users, &fields);
     }
@@ -87,8 +86,7 @@ fn ask(
     if takes_away {
         unaffected.push(until_tokens_end(state, console));
     }
-    let mut fields =
-        vec![(CONFIRMED.0.to_owned(), CONFIRMED.1.to_owned()), ("action".to_owned(), posted.text("action").to_owned())];
+    let mut fields = vec![("action".to_owned(), posted.text("action").to_owned())];
     fields.extend(users.iter().map(|user| ("id".to_owned(), user.id.to_string())));
     page::show(&Confirmation {
         layout: console.layout(format!("{verb} {number}?"), Tab::Users),

@@ -10,6 +10,7 @@ use super::query::UsersQuery;
 use super::state_words;
 use crate::auth::failure::Failure;
 use crate::auth::user_list::{ExportPlace, ListedUser, UserListQuery, export_users as read_part};
+use crate::domain::csv::cell;
 use crate::web::admin::guard::Console;
 use crate::web::problem::{Code, Problem};
 use crate::web::query::Query;
@@ -116,36 +117,4 @@ fn csv(line: &Line<'_>) -> String {
     let last_login_at = line.last_login_at.as_deref().unwrap_or_default();
     let text = [line.username, line.email, line.role, &line.status, &line.created_at, last_login_at].map(cell);
     format!("{},{},{}", line.id, text.join(","), line.live_sessions)
-}
-
-/// A cell (RFC 4180 §2). What a spreadsheet would take for a formula begins with an apostrophe, so that it is text.
-fn cell(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = format!("{}{text}", if is_formula { "'" } else { "" });
-    if text.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_are_quoted_and_no_formulas() {
-        for (text, written) in [
-            ("plain", "plain"),
-            ("a,b", "\"a,b\""),
-            ("say \"x\"", "\"say \"\"x\"\"\""),
-            ("=1+1", "'=1+1"),
-            ("+49", "'+49"),
-            ("-1", "'-1"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\tx", "'\tx"),
-            ("\rx", "\"'\rx\""),
-            ("=\"a\",b", "\"'=\"\"a\"\",b\""),
-            ("a=1", "a=1"),
-            ("", ""),
-        ] {
-            assert_eq!(cell(text), written, "{text:?}");
-        }
-    }
 }

@@ -12,9 +12,6 @@ mod state_words;
 use crate::domain::user::{User, UserId};
 use crate::web::problem::{Code, Problem};
 
-/// The field that a confirmation page adds to a form.
-const CONFIRMED: (&str, &str) = ("confirmed", "yes");
-
 /// The user that a path names. What cannot be an id names nobody.
 fn id_of(path: &str) -> Result<UserId, Problem> {
     UserId::parse(path).ok_or_else(|| Problem::new(Code::NotFound))
