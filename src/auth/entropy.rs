@@ -4,7 +4,10 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::config::JwtAlgorithm;
 use crate::domain::refresh_token::SessionNonce;
@@ -22,6 +25,12 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], NoEntropy> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoEntropy)?;
     Ok(bytes)
+}
+
+/// A secret of 256 bits as text: base64url without padding.
+pub fn secret_text() -> Result<Secret<String>, NoEntropy> {
+    let bytes = Zeroizing::new(bytes::<32>()?);
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())))
 }
 
 /// A session id: UUID version 7 (RFC 9562 §5.7), so that ids sort by time of making and new rows lie together.

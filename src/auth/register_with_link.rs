@@ -1,9 +1,5 @@
 //! Making an account whose user chooses the password, with the one-time link that an admin hands on.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
-
 use super::failure::Failure;
 use super::register::{NewAccount, RegisterError, register};
 use super::reset_link::{ResetLinkError, make_reset_token};
@@ -22,9 +18,8 @@ pub async fn register_with_link(
     role: Role,
     client: &Client,
 ) -> Result<(User, Secret<String>), RegisterError> {
-    let unknown = Zeroizing::new(entropy::bytes::<32>().map_err(Failure::from)?);
-    let password = Zeroizing::new(URL_SAFE_NO_PAD.encode(unknown.as_slice()));
-    let user = register(auth, actor, NewAccount { username, email, password: &password, role }, client).await?;
+    let unknown = entropy::secret_text().map_err(Failure::from)?;
+    let user = register(auth, actor, NewAccount { username, email, password: unknown.expose(), role }, client).await?;
     match make_reset_token(auth, actor, user.id, client).await {
         Ok(token) => Ok((user, token)),
         Err(ResetLinkError::Failed(failure)) => Err(failure.into()),

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::setup_link::digest_of;
-use super::{Actor, Auth, entropy};
+use super::setup_link::{digest_of, draw_token};
+use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
 use crate::domain::session::EndReason;
 use crate::domain::user::{User, UserId, UserStatus};
-use crate::keyring;
 use crate::secret::Secret;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::{reset_links, sessions, users};
@@ -68,8 +64,8 @@ pub async fn make_reset_token(
     id: UserId,
     client: &Client,
 ) -> Result<Secret<String>, ResetLinkError> {
-    let token = Zeroizing::new(entropy::bytes::<32>().map_err(Failure::from)?);
-    let (digest, credentials, now) = (keyring::sha256(token.as_slice()), actor.credentials(), auth.now());
+    let (token, digest) = draw_token().map_err(Failure::from)?;
+    let (credentials, now) = (actor.credentials(), auth.now());
     let (by, client) = (actor.by(), client.clone());
     let made = auth
         .write(move |connection| {
@@ -88,7 +84,7 @@ pub async fn make_reset_token(
         })
         .await?;
     match made {
-        Made::Link => Ok(Secret::new(URL_SAFE_NO_PAD.encode(token.as_slice()))),
+        Made::Link => Ok(token),
         Made::NotFound => Err(ResetLinkError::NotFound),
         Made::Disabled => Err(ResetLinkError::Disabled),
         Made::NoLongerPermitted => Err(ResetLinkError::NoLongerPermitted),

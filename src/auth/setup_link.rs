@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::Auth;
+use super::entropy::{self, NoEntropy};
 use super::failure::Failure;
-use super::{Auth, entropy};
 use crate::domain::client::Client;
 use crate::keyring;
 use crate::secret::Secret;
@@ -21,8 +22,8 @@ pub const LIFE: Duration = Duration::from_mins(30);
 /// Makes a new token for the set-up link, 256 bits, and makes every earlier one invalid; `None` when there is an admin
 /// who may sign in. Only the token's SHA-256 is stored.
 pub async fn make_setup_token(auth: &Auth) -> Result<Option<Secret<String>>, Failure> {
-    let token = Zeroizing::new(entropy::bytes::<32>()?);
-    let (digest, now) = (keyring::sha256(token.as_slice()), auth.now());
+    let (token, digest) = draw_token()?;
+    let now = auth.now();
     let made = auth
         .write(move |connection| {
             dialect::lock(connection, Lock::Setup)?;
@@ -36,7 +37,14 @@ pub async fn make_setup_token(auth: &Auth) -> Result<Option<Secret<String>>, Fai
             Ok(true)
         })
         .await?;
-    Ok(made.then(|| Secret::new(URL_SAFE_NO_PAD.encode(token.as_slice()))))
+    Ok(made.then_some(token))
+}
+
+/// A new token of a one-time link, and what is stored of it.
+pub(super) fn draw_token() -> Result<(Secret<String>, [u8; 32]), NoEntropy> {
+    let token = entropy::secret_text()?;
+    let digest = digest_of(token.expose()).ok_or(NoEntropy)?;
+    Ok((token, digest))
 }
 
 /// What is stored of the token in a link; `None` when it is no token at all.

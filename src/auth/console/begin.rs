@@ -1,9 +1,5 @@
 //! Beginning a session of the console: its secrets are drawn before the transaction that inserts it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use zeroize::Zeroizing;
-
 use super::{IDLE_LIFE, MAX_LIFE, SignedIn};
 use crate::auth::failure::Failure;
 use crate::auth::pair::end_surplus;
@@ -18,16 +14,11 @@ use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
 use crate::store::{console_sessions, sessions};
 
-/// A key for the cookie: 256 bits.
-pub(super) fn draw_key() -> Result<Secret<String>, Failure> {
-    let key = Zeroizing::new(entropy::bytes::<32>()?);
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(key.as_slice())))
-}
-
 /// A session that is about to begin.
 #[derive(Clone)]
 pub(super) struct NewConsoleSession {
     id: SessionId,
+    /// The key for the cookie.
     key: Secret<String>,
     /// No refresh token fits it: nobody knows what it would be the digest of.
     nonce_digest: [u8; 32],
@@ -40,7 +31,7 @@ impl NewConsoleSession {
     pub(super) fn draw(auth: &Auth, client: &Client, now: Timestamp) -> Result<Self, Failure> {
         Ok(Self {
             id: entropy::session_id(now)?,
-            key: draw_key()?,
+            key: entropy::secret_text()?,
             nonce_digest: entropy::bytes()?,
             client: client.clone(),
             max_sessions: auth.policy.max_sessions_per_user,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::ConsoleUser;
-use super::begin::draw_key;
-use crate::auth::Auth;
 use crate::auth::failure::Failure;
 use crate::auth::passwords::Verification;
+use crate::auth::{Auth, entropy};
 use crate::domain::client::Client;
 use crate::domain::password::Password;
 use crate::keyring;
@@ -52,7 +51,7 @@ pub async fn confirm_password(
         return Err(ConfirmError::WrongPassword);
     }
     let client = client.clone();
-    let key = draw_key()?;
+    let key = entropy::secret_text().map_err(Failure::from)?;
     let (digest, now) = (keyring::sha256(key.expose().as_bytes()), auth.now());
     let (session, version) = (user.session.id, user.principal.user.security_version);
     let renewed = auth

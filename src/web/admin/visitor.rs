@@ -26,8 +26,8 @@ impl Visitor {
         match sent(request, state) {
             Some(value) => Ok(Self { value, is_new: false }),
             None => {
-                let value = entropy::bytes::<32>().map_err(|error| Problem::failure(error, false))?;
-                Ok(Self { value: URL_SAFE_NO_PAD.encode(value), is_new: true })
+                let value = entropy::secret_text().map_err(|error| Problem::failure(error, false))?;
+                Ok(Self { value: value.expose().clone(), is_new: true })
             }
         }
     }
