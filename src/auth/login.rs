@@ -61,8 +61,8 @@ pub(super) async fn refuse<T>(
     Err(LoginError::InvalidCredentials)
 }
 
-/// The user of this name, if this is their password and they may sign in, or a refusal that is put down; and a stronger form of the password to be
-/// stored in place of a weak one.
+/// The user of this name, if this is their password and they may sign in, or a refusal that is put down; and a stronger
+/// form of the password to be stored in place of a weak one.
 pub(super) async fn check(
     auth: &Auth,
     key: Option<Key>,
