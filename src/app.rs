@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::metrics::Metrics;
 use crate::web::state::State;
-use crate::web::{answer, metrics_routes, routes};
+use crate::web::{answer, faults, metrics_routes, routes};
 
 /// How long requests under way may take to finish after SIGTERM, in seconds.
 const SHUTDOWN: u64 = 10;
@@ -44,6 +44,8 @@ impl App {
             auth,
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
+            cors_origins: config.cors_origins.clone(),
+            faults: config.faults,
             database_wait: config.database_wait,
             settings: config.settings.clone(),
             lifted_limits: config.lifted_limits(),
@@ -80,6 +82,7 @@ impl App {
                 .wrap(from_fn(answer::finish))
                 .configure(|config| routes(config, &state))
         });
+        let server = if self.0.faults { server.on_connect(faults::remember_socket) } else { server };
         Ok(server
             .workers(workers)
             .client_request_timeout(HEADERS)

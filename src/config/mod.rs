@@ -75,6 +75,10 @@ pub struct Config {
     pub rate_limits: bool,
     /// The proxies whose `Forwarded` and `X-Forwarded-For` are believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// The origins whose pages may call the API, as browsers write them.
+    pub cors_origins: Vec<String>,
+    /// Requests may ask for faults; only ever true in insecure development.
+    pub faults: bool,
     /// Where `/metrics` is served, if anywhere.
     pub metrics_addr: Option<SocketAddr>,
     /// The least important messages that are logged.
@@ -88,7 +92,11 @@ pub struct Config {
 impl Config {
     /// The variables that switch safety limits off, as they are set.
     pub fn lifted_limits(&self) -> Vec<&'static str> {
-        let lifted = [("RATE_LIMITS=off", !self.rate_limits), ("INSECURE_DEVELOPMENT=on", self.insecure_development)];
+        let lifted = [
+            ("RATE_LIMITS=off", !self.rate_limits),
+            ("INSECURE_DEVELOPMENT=on", self.insecure_development),
+            ("FAULTS=on", self.faults),
+        ];
         lifted.into_iter().filter(|(_, is_lifted)| *is_lifted).map(|(variable, _)| variable).collect()
     }
 }

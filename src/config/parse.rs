@@ -149,6 +149,21 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
     list(text).map(network).collect()
 }
 
+/// Origins as browsers write them into `Origin` (RFC 6454 §6.2): no path, no default port, the host in lower case.
+pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {
+    let origin = |part: &str| {
+        let url = Url::parse(part).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let is_bare = |url: &Url| {
+            let rest = (url.path(), url.query(), url.fragment(), url.username(), url.password());
+            rest == ("/", None, None, "", None)
+        };
+        url.filter(is_bare).map(|url| url.origin().ascii_serialization()).ok_or_else(|| {
+            format!("{} is no origin; name each one, without a path: https://app.example.com", shown(part))
+        })
+    };
+    list(text).map(origin).collect()
+}
+
 pub(super) fn log_level(text: &str) -> Parsed<LogLevel> {
     let all = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
     one_of(text, &all.map(|level| (level.as_str(), level)))

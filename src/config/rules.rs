@@ -41,6 +41,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let registration = reader.required("REGISTRATION", parse::registration);
     let rate_limits = rate_limits(reader, public_url.as_ref());
     let trusted_proxies = trusted_proxies(reader);
+    let cors_origins = reader.optional("CORS_ORIGINS", parse::origins);
+    let faults = faults(reader, insecure_development);
     let metrics_addr = metrics_addr(reader, listen_addr);
     let log_level = reader.required("LOG_LEVEL", parse::log_level);
     let log_format = reader.required("LOG_FORMAT", parse::log_format);
@@ -68,6 +70,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         registration: registration?,
         rate_limits: rate_limits?,
         trusted_proxies: trusted_proxies?,
+        cors_origins: cors_origins?.unwrap_or_default(),
+        faults: faults?,
         metrics_addr: metrics_addr?,
         log_level: log_level?,
         log_format: log_format?,
@@ -238,6 +242,17 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> Option<Vec<ipnet::IpNet>> {
         reader.warn("TRUSTED_PROXIES holds every address: any client can claim to be at any other");
     }
     Some(networks)
+}
+
+fn faults(reader: &mut Reader<'_>, insecure_development: Option<bool>) -> Option<bool> {
+    let faults = reader.required("FAULTS", parse::on_off)?;
+    if faults && insecure_development == Some(false) {
+        let what = "is for trying out clients on a development server alone; write FAULTS=off, \
+                    or INSECURE_DEVELOPMENT=on besides";
+        reader.refuse("FAULTS", what);
+        return None;
+    }
+    Some(faults)
 }
 
 fn metrics_addr(reader: &mut Reader<'_>, listen_addr: Option<SocketAddr>) -> Option<Option<SocketAddr>> {

@@ -402,6 +402,24 @@ fn trusted_proxies_are_addresses_and_networks() {
 }
 
 #[test]
+fn o7_origins_are_named_one_by_one() {
+    let origins = config(&[("CORS_ORIGINS", "https://App.example.com:443/, http://localhost:5173")]).cors_origins;
+    assert_eq!(origins, ["https://app.example.com", "http://localhost:5173"]);
+    for value in ["*", "null", "app.example.com", "https://*.example.com/a", "https://a@example.com", "file:///x"] {
+        assert!(refused(&[("CORS_ORIGINS", value)], &["CORS_ORIGINS"]).contains("name each one"));
+    }
+}
+
+#[test]
+fn faults_are_for_insecure_development_alone() {
+    refused(&[("FAULTS", "on")], &["FAULTS"]);
+    let config = config(&[("FAULTS", "on"), ("INSECURE_DEVELOPMENT", "on")]);
+    assert_eq!(config.lifted_limits(), ["INSECURE_DEVELOPMENT=on", "FAULTS=on"]);
+    let elsewhere = [("FAULTS", "on"), ("INSECURE_DEVELOPMENT", "on"), ("PUBLIC_URL", "https://auth.example.com")];
+    refused(&elsewhere, &["INSECURE_DEVELOPMENT"]);
+}
+
+#[test]
 fn metrics_have_an_address_of_their_own() {
     refused(&[("METRICS_ADDR", "9090")], &["METRICS_ADDR"]);
     refused(&[("METRICS_ADDR", "127.0.0.1:8080")], &["METRICS_ADDR"]);

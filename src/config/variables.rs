@@ -58,6 +58,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("REGISTRATION", "open", "open to anyone, or closed: only an admin registers"),
     variable("RATE_LIMITS", "on", "off for load tests"),
     optional("TRUSTED_PROXIES", "addresses and CIDRs whose Forwarded and X-Forwarded-For are believed"),
+    optional("CORS_ORIGINS", "origins whose pages may call the API, such as https://app.example.com"),
+    variable("FAULTS", "off", "on lets a header ask for lost and late answers, in insecure development only"),
     optional("METRICS_ADDR", "address and port of a separate listener for /metrics"),
     variable("LOG_LEVEL", "info", "error, warn, info, debug or trace"),
     variable("LOG_FORMAT", "text", "text or json"),

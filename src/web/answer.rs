@@ -15,7 +15,9 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::admin;
+use super::cors::Cors;
 use super::deadline::Deadline;
+use super::faults::Fault;
 use super::problem::{Code, Problem};
 use super::state::State;
 use crate::auth::entropy;
@@ -43,6 +45,23 @@ pub async fn finish<B: MessageBody + 'static>(
     let path: String = request.path().chars().take(200).collect();
     let reader = if admin::is_page(&path) { Reader::Person } else { Reader::Program };
 
+    let cors = state.as_ref().and_then(|state| Cors::of(&request, &state.cors_origins));
+    let has_faults = state.as_ref().is_some_and(|state| state.faults);
+    let fault = if has_faults { Fault::of(&request) } else { Ok(None) };
+    let https = state.as_ref().is_some_and(|state| state.public_url.is_https());
+    let add_headers = |headers: &mut HeaderMap| {
+        add_headers(headers, &id, https);
+        if let Some(cors) = &cors {
+            cors.add_headers(headers);
+        }
+    };
+    let early = cors.as_ref().and_then(Cors::preflight);
+    let early = early.or_else(|| fault.as_ref().err().map(|problem| log_and_render(problem, &id, reader)));
+    if let Some(mut response) = early {
+        add_headers(response.headers_mut());
+        return Ok(request.into_response(response));
+    }
+
     // A server of tests may have no state; its answers come without a wait for any database.
     let database_wait = state.as_ref().map_or(Duration::ZERO, |state| state.database_wait);
     let deadline = Deadline::of_new(&request, database_wait);
@@ -58,14 +77,13 @@ pub async fn finish<B: MessageBody + 'static>(
         Some(Ok(Err(error))) => (Err(render_error(&error, &id, reader)), None),
         Some(Err(_)) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id, reader)), None),
     };
-    let https = state.as_ref().is_some_and(|state| state.public_url.is_https());
     let (status, result) = match result {
         Ok(mut response) => {
-            add_headers(response.headers_mut(), &id, https);
+            add_headers(response.headers_mut());
             (response.status(), Ok(response))
         }
         Err(mut response) => {
-            add_headers(response.headers_mut(), &id, https);
+            add_headers(response.headers_mut());
             (response.status(), Err(InternalError::from_response("", response).into()))
         }
     };
@@ -83,6 +101,9 @@ pub async fn finish<B: MessageBody + 'static>(
         request_id = id,
         "request"
     );
+    if let Ok(Some(fault)) = fault {
+        fault.happen().await;
+    }
     result
 }
 

@@ -18,6 +18,10 @@ pub struct State {
     pub public_url: PublicUrl,
     /// Whose word on client addresses is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// The origins whose pages may call the API.
+    pub cors_origins: Vec<String>,
+    /// Whether requests may ask for faults.
+    pub faults: bool,
     /// How long a request waits for a connection to the database.
     pub database_wait: Duration,
     /// Every variable with its effective value; no secret is among the values.
