@@ -91,6 +91,7 @@ fn every_variable_is_read_and_shown() {
         ("REGISTRATION", "closed"),
         ("RATE_LIMITS", "off"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,::1/128"),
+        ("CORS_ORIGINS", "https://app.example.com"),
         ("METRICS_ADDR", "127.0.0.1:9090"),
         ("LOG_LEVEL", "debug"),
         ("LOG_FORMAT", "json"),
@@ -101,12 +102,14 @@ fn every_variable_is_read_and_shown() {
         let expected = if secret { "set" } else { value };
         assert_eq!(setting(&result, name), (expected.to_owned(), Source::Environment), "{name}");
     }
-    let left = ["SECRET_KEY", "INSECURE_DEVELOPMENT"];
+    let left = ["SECRET_KEY", "INSECURE_DEVELOPMENT", "FAULTS"];
     assert_eq!(values.len() + left.len(), VARIABLES.len());
-    let other = loaded(&[("SECRET_KEY", KEY), ("INSECURE_DEVELOPMENT", "on")]);
+    let other = loaded(&[("SECRET_KEY", KEY), ("INSECURE_DEVELOPMENT", "on"), ("FAULTS", "on")]);
     assert_eq!(setting(&other, "SECRET_KEY"), ("set".to_owned(), Source::Environment));
     assert_eq!(setting(&other, "SECRET_KEY_FILE"), ("unset".to_owned(), Source::Default));
-    assert_eq!(setting(&other, "INSECURE_DEVELOPMENT"), ("on".to_owned(), Source::Environment));
+    for name in ["INSECURE_DEVELOPMENT", "FAULTS"] {
+        assert_eq!(setting(&other, name), ("on".to_owned(), Source::Environment));
+    }
 }
 
 #[test]
