@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::metrics::Metrics;
 use crate::web::state::State;
-use crate::web::{answer, faults, metrics_routes, routes};
+use crate::web::{answer, faults, metrics_routes, openapi, routes};
 
 /// How long requests under way may take to finish after SIGTERM, in seconds.
 const SHUTDOWN: u64 = 10;
@@ -26,6 +26,11 @@ const SHUTDOWN: u64 = 10;
 const HEADERS: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// The OpenAPI description of the service, as JSON.
+pub fn description(config: &Config) -> serde_json::Result<String> {
+    openapi::document(config.public_url.as_str()).to_pretty_json()
+}
 
 /// A service that is ready to listen. Cheap to clone.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::auth::start::Purpose;
 use crate::clock::SystemClock;
 use crate::config::{Config, Loaded};
@@ -59,6 +59,8 @@ enum Command {
     Backup(backup::BackupFile),
     /// Go back to a copy of the store; every session in it is ended. Stop the server first
     Restore(backup::BackupFile),
+    /// Print the OpenAPI description of the API
+    Openapi,
     /// Print a new one-time link for making the first admin
     SetupUrl,
 }
@@ -82,6 +84,10 @@ pub fn run() -> ExitCode {
     let output = Output::new(cli.json);
     let done = match cli.command.unwrap_or(Command::Serve) {
         Command::Config(command) => config::run(&command, &output),
+        Command::Openapi => load().and_then(|loaded| {
+            let description = app::description(&loaded.config).map_err(Refused::because)?;
+            output.stream(&format!("{description}\n"))
+        }),
         Command::Backup(target) => load().and_then(|loaded| backup::write(&loaded.config, &target, &output)),
         Command::Restore(source) => load().and_then(|loaded| {
             start_logging(&loaded.config);

@@ -9,10 +9,12 @@ pub mod bearer;
 pub mod client;
 mod cors;
 mod deadline;
+pub mod docs;
 pub mod faults;
 pub mod health;
 pub mod json;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod query;
 pub mod state;
@@ -134,6 +136,9 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
         .service(resource("/reset").route(get().to(reset::show_reset)).route(post().to(reset::reset_password)))
         .service(resource("/assets/{file}").route(get().to(assets::show_asset)))
         .service(resource("/favicon.ico").route(get().to(assets::show_icon)))
+        .service(resource("/openapi.json").route(get().to(docs::show_description)))
+        .service(resource("/docs").route(get().to(docs::show_docs)))
+        .service(resource("/docs/{file:.*}").route(get().to(docs::show_file)))
         .service(resource("/problems/{code}").route(get().to(problem::show_problem)))
         .service(resource("/health/live").route(get().to(health::show_liveness)))
         .service(resource("/health/ready").route(get().to(health::show_readiness)));

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 78] = [
+const TABLE: [(&str, &str, Expected); 81] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -104,6 +104,9 @@ const TABLE: [(&str, &str, Expected); 78] = [
     ("POST", "/reset", anyone(415)),
     ("GET", "/assets/{file}", anyone(404)),
     ("GET", "/favicon.ico", anyone(200)),
+    ("GET", "/openapi.json", anyone(200)),
+    ("GET", "/docs", anyone(303)),
+    ("GET", "/docs/{file:.*}", anyone(404)),
     ("GET", "/problems/{code}", anyone(200)),
     ("GET", "/health/live", anyone(200)),
     ("GET", "/health/ready", anyone(200)),
@@ -198,7 +201,7 @@ async fn m1_every_route_answers_everybody_as_documented() {
             };
             let own = caller.as_ref().filter(|_| path.contains("/me/")).unwrap_or(&bystander);
             let filled = path.replace("{id}", &bystander.id.to_string()).replace("{sid}", &own.session_id);
-            let filled = filled.replace("{code}", "not_found");
+            let filled = filled.replace("{code}", "not_found").replace("{file:.*}", "nothing.css");
             let request = |method: &str| {
                 let request = app.request(Method::from_bytes(method.as_bytes()).unwrap(), &filled);
                 caller.iter().fold(request, |request, caller| request.bearer_auth(&caller.access_token))

@@ -362,7 +362,7 @@ async fn r1_the_type_of_every_problem_leads_to_its_explanation() {
 
 #[test]
 fn r1_the_documentation_lists_exactly_the_codes_that_there_are() {
-    let page = include_str!("../../docs/problems.md");
+    let page = include_str!("../../docs/api.md");
     let mut listed = BTreeSet::new();
     for line in page.lines() {
         // A heading for each code, or a row of a table that begins with one.

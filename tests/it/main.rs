@@ -33,6 +33,7 @@ mod maintenance;
 mod migrations;
 mod names;
 mod naughty;
+mod openapi;
 mod passwords;
 mod protocol;
 mod races;

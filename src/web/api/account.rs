@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::wire::{self, SessionJson, UserJson};
 use crate::auth::sessions::live_sessions_of;
@@ -14,7 +15,7 @@ use crate::web::problem::Problem;
 use crate::web::state::State;
 
 /// The password as it is and as it is to be.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordChange {
     current_password: String,

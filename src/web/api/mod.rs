@@ -5,4 +5,4 @@ pub mod audit;
 pub mod sessions;
 pub mod tokens;
 pub mod users;
-mod wire;
+pub mod wire;

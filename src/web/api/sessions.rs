@@ -2,8 +2,8 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::wire::{self, RoleJson, SessionDetailJson, SessionJson};
 use crate::auth::bulk_revocation::{self, BulkFilter};
@@ -64,7 +64,7 @@ pub async fn end_sessions_of_user(
 }
 
 /// Which sessions to end, as it was written.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkRevocation {
     filter: FilterJson,
@@ -72,7 +72,8 @@ pub struct BulkRevocation {
     dry_run: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SessionFilter)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FilterJson {
     user_id: Option<i64>,
@@ -82,6 +83,16 @@ struct FilterJson {
     last_used_before: Option<String>,
     created_before: Option<String>,
     all: Option<bool>,
+}
+
+/// How many sessions there were, how many were ended, and when the last of their access tokens will have expired.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BulkRevoked {
+    matched: u64,
+    revoked: u64,
+    #[schema(format = DateTime)]
+    effective_by: String,
 }
 
 object_body!(BulkRevocation);
@@ -137,11 +148,8 @@ pub async fn revoke_sessions(
     Deadline::lift(&request);
     let actor = Actor::User(&admin);
     let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "matched": done.matched,
-        "revoked": done.revoked,
-        "effectiveBy": done.effective_by.to_string(),
-    })))
+    let effective_by = done.effective_by.to_string();
+    Ok(HttpResponse::Ok().json(BulkRevoked { matched: done.matched, revoked: done.revoked, effective_by }))
 }
 
 /// `GET /api/sessions/{sid}`

@@ -3,6 +3,9 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::wire;
 use crate::auth::end_session::{logout, logout_all};
@@ -17,7 +20,7 @@ use crate::web::problem::Problem;
 use crate::web::state::State;
 
 /// A username or an e-mail address, and the password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Credentials {
     username: String,
     password: String,
@@ -33,6 +36,16 @@ struct RefreshTokenObject {
 }
 
 object_body!(Credentials);
+
+impl PartialSchema for RefreshToken {
+    fn schema() -> RefOr<Schema> {
+        let string = || ObjectBuilder::new().schema_type(Type::String);
+        let object = ObjectBuilder::new().property("refreshToken", string()).required("refreshToken");
+        AnyOfBuilder::new().item(string()).item(object).into()
+    }
+}
+
+impl ToSchema for RefreshToken {}
 
 impl JsonBody for RefreshToken {
     fn parse(body: &[u8]) -> Result<Self, Problem> {

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::wire::{self, RoleJson, UserJson};
 use crate::auth::Actor;
@@ -19,7 +20,7 @@ use crate::web::query::{self, Query};
 use crate::web::state::State;
 
 /// An account to be made. Members that are not named here are ignored.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Registration {
     username: String,
     email: String,
@@ -28,7 +29,7 @@ pub struct Registration {
 }
 
 /// What is to be changed of an account.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct UserPatch {
     email: Option<String>,
     role: Option<RoleJson>,
@@ -37,21 +38,25 @@ pub struct UserPatch {
 
 object_body!(Registration, UserPatch);
 
+/// An account that was made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedUser)]
+#[serde(rename_all = "camelCase")]
+pub struct Created<'a> {
+    id: i64,
+    username: &'a str,
+    email: &'a str,
+    role: &'static str,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
 /// `POST /api/users/register`
 pub async fn create_user(
     state: Data<State>,
     ClientOf(client): ClientOf,
     Then(AnyUser(principal), Json(body)): Then<AnyUser, Json<Registration>>,
 ) -> Result<HttpResponse, Problem> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Created<'a> {
-        id: i64,
-        username: &'a str,
-        email: &'a str,
-        role: &'static str,
-        created_at: String,
-    }
     let actor = principal.as_ref().map_or(Actor::Anonymous, |principal| Actor::User(principal));
     let role = body.role.map_or(Role::User, |role| role.0);
     let account = NewAccount { username: &body.username, email: &body.email, password: &body.password, role };

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::auth::cursor::Page;
 use crate::auth::pair::Pair;
@@ -44,23 +47,45 @@ impl<'de> Deserialize<'de> for RoleJson {
     }
 }
 
+impl PartialSchema for RoleJson {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 1]));
+        let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["Admin", "User"]));
+        AnyOfBuilder::new().item(name).item(number).into()
+    }
+}
+
+impl ToSchema for RoleJson {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Role".into()
+    }
+}
+
+/// A signed-in user, an access token, and the refresh token for the next pair.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pair)]
+#[serde(rename_all = "camelCase")]
+pub struct PairJson<'a> {
+    id: i64,
+    username: &'a str,
+    email: &'a str,
+    role: &'static str,
+    jwt_token: &'a str,
+    refresh_token: &'a str,
+    /// `Bearer`
+    token_type: &'static str,
+    /// For how many seconds the access token is valid.
+    expires_in: u64,
+    /// After how many seconds the client should refresh.
+    refresh_after: u64,
+    #[schema(format = DateTime)]
+    refresh_token_expires_at: String,
+    #[schema(value_type = uuid::Uuid)]
+    session_id: String,
+}
+
 /// The pair of tokens.
 pub(super) fn pair(pair: &Pair) -> HttpResponse {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct PairJson<'a> {
-        id: i64,
-        username: &'a str,
-        email: &'a str,
-        role: &'static str,
-        jwt_token: &'a str,
-        refresh_token: &'a str,
-        token_type: &'static str,
-        expires_in: u64,
-        refresh_after: u64,
-        refresh_token_expires_at: String,
-        session_id: String,
-    }
     let mut answer = HttpResponse::Ok();
     // RFC 6749 §5.1 asks for both.
     answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
@@ -81,19 +106,24 @@ pub(super) fn pair(pair: &Pair) -> HttpResponse {
 }
 
 /// A user, for themselves and for admins.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct UserJson<'a> {
+pub struct UserJson<'a> {
     id: i64,
     username: &'a str,
     email: &'a str,
     role: &'static str,
     status: &'static str,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     last_login_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime, nullable = false)]
     disabled_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime, nullable = false)]
     deleted_at: Option<String>,
 }
 
@@ -119,27 +149,37 @@ impl<'a> From<&'a User> for UserJson<'a> {
 }
 
 /// A session. There is no token in it and nothing that one could be made of.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SessionJson<'a> {
+pub struct SessionJson<'a> {
     id: String,
     user_id: i64,
     /// `console` for a session of the web console, `api` for any other.
     kind: &'static str,
     state: &'static str,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(value_type = Option<String>)]
     created_ip: Option<IpAddr>,
+    #[schema(format = DateTime)]
     last_used_at: String,
+    #[schema(value_type = Option<String>)]
     last_used_ip: Option<IpAddr>,
     user_agent: Option<&'a str>,
     generation: u32,
+    #[schema(format = DateTime)]
     idle_expires_at: String,
+    #[schema(format = DateTime)]
     expires_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime, nullable = false)]
     ended_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     end_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     ended_by: Option<i64>,
     /// Whether it is the one that asks.
     current: bool,
@@ -174,25 +214,32 @@ impl<'a> SessionJson<'a> {
 }
 
 /// A session with its user and rotations.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionDetail)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SessionDetailJson<'a> {
+pub struct SessionDetailJson<'a> {
     #[serde(flatten)]
     session: SessionJson<'a>,
     user: UserJson<'a>,
     rotations: Vec<RotationJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rotation)]
 #[serde(rename_all = "camelCase")]
 struct RotationJson<'a> {
     generation: u32,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(value_type = Option<String>)]
     created_ip: Option<IpAddr>,
     user_agent: Option<&'a str>,
+    #[schema(format = DateTime)]
     expires_at: String,
     /// When and from where the token was revoked: by the making of the next one, or by the session's end.
+    #[schema(format = DateTime)]
     revoked_at: Option<String>,
+    #[schema(value_type = Option<String>)]
     revoked_ip: Option<IpAddr>,
     replaced_by: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! The codes of problems: stable names that clients may decide by. docs/problems.md lists them too, and a test holds it.
+//! The codes of problems: stable names that clients may decide by. docs/api.md lists them too, and a test holds it.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;

@@ -15,6 +15,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one part of the request (RFC 9457 §3).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// Where in the body, as the fragment form of a JSON pointer (RFC 6901 §6), or which parameter of the query.
     pub pointer: String,
@@ -111,7 +112,7 @@ impl Problem {
         if let Some(challenge) = self.code.challenge() {
             answer.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
-        answer.content_type(HeaderValue::from_static("application/problem+json")).json(Body {
+        answer.content_type(HeaderValue::from_static("application/problem+json")).json(ProblemBody {
             r#type: self.code.uri(),
             title: self.code.title(),
             status: status.as_u16(),
@@ -141,9 +142,11 @@ fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
-#[derive(Serialize)]
+/// Problem details (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
-struct Body<'a> {
+pub(super) struct ProblemBody<'a> {
     r#type: String,
     title: &'static str,
     status: u16,

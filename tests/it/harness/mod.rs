@@ -4,6 +4,7 @@ mod answer;
 mod binary;
 mod browser;
 mod database;
+mod described;
 mod person;
 mod raw;
 pub mod statements;
@@ -25,8 +26,19 @@ pub use answer::Answer;
 pub use binary::{Binary, Served};
 pub use browser::{Browser, PageForm};
 pub use database::{Database, dump, execute, postgres_ca, tls_connections};
+pub use described::document;
 pub use person::Person;
 pub use raw::{Exchange, exchange, raw, read_to_end};
+
+/// The answer to a request, which must be one that is described.
+async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let (client, request) = request.build_split();
+    let request = request.expect("a request");
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let answer = Answer::of(client.execute(request).await.expect("an answer")).await;
+    described::check(&method, &path, &answer);
+    answer
+}
 
 /// The password of everybody whom the harness makes.
 pub const PASSWORD: &str = "P@ssword123";
@@ -112,7 +124,7 @@ impl TestApp {
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::of(request.send().await.expect("an answer")).await
+        send(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

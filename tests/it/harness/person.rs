@@ -43,7 +43,7 @@ impl Person {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::of(request.send().await.expect("an answer")).await
+        super::send(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

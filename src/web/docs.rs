@@ -1,0 +1,42 @@
+//! The OpenAPI description for programs, and Swagger UI, which comes with the binary, for people.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{Data, Path};
+use utoipa_swagger_ui::Config;
+
+use super::openapi;
+use super::problem::{Code, Problem};
+use super::state::State;
+
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/openapi.json")));
+
+/// The page is others' code, though from here alone: it sets styles of its own and draws its icons from data URLs. No
+/// cookie of the console reaches it, for that one is bound to `/admin`.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// `GET /openapi.json`
+pub async fn show_description(state: Data<State>) -> Result<HttpResponse, Problem> {
+    let document = openapi::document(state.public_url.as_str());
+    Ok(HttpResponse::Ok().json(document))
+}
+
+/// `GET /docs`
+pub async fn show_docs() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/index.html")).finish()
+}
+
+/// `GET /docs/{file}`
+pub async fn show_file(file: Path<String>) -> Result<HttpResponse, Problem> {
+    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&CONFIG)).map_err(|error| Problem::failure(error, false))?;
+    let found = found.ok_or_else(|| Problem::new(Code::NotFound))?;
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(found.content_type).insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
+    if found.gzpipped {
+        answer.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    Ok(answer.body(found.bytes.into_owned()))
+}

@@ -1,0 +1,237 @@
+//! From one line an operation to the verbose document.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder, ComponentsBuilder, ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    Content, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Paths, Ref, RefOr, Required, ResponseBuilder,
+    Schema, Server,
+};
+
+use crate::web::problem::{Code, ProblemBody};
+
+/// Who may call an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Anybody.
+    Anybody,
+    /// Anybody; whoever sends an access token must send a good one.
+    AnybodyOrUser,
+    /// Whoever has an access token.
+    User,
+    /// An admin.
+    Admin,
+}
+
+/// One operation, as it is being described.
+pub(super) struct Operation<'a> {
+    description: &'a mut Description,
+    path: &'static str,
+    method: HttpMethod,
+    builder: OperationBuilder,
+    problems: Vec<Code>,
+}
+
+/// The document, as it is being made.
+pub(super) struct Description {
+    server: String,
+    paths: Paths,
+    schemas: BTreeMap<String, RefOr<Schema>>,
+}
+
+impl Description {
+    pub(super) fn new(public_url: &str) -> Self {
+        let mut description = Self { server: public_url.to_owned(), paths: Paths::new(), schemas: BTreeMap::new() };
+        description.schema::<ProblemBody<'_>>();
+        description
+    }
+
+    /// Begins an operation. Its id is the name of its handler.
+    pub(super) fn operation(
+        &mut self,
+        (method, path): (HttpMethod, &'static str),
+        id: &str,
+        summary: &str,
+        caller: Caller,
+    ) -> Operation<'_> {
+        let tag = path.split('/').find(|part| !part.is_empty() && *part != "api").unwrap_or_default();
+        let mut builder = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary)).tag(tag);
+        let bearer = || SecurityRequirement::new("bearer", Vec::<String>::new());
+        let mut problems = vec![Code::InternalError, Code::ServiceUnavailable];
+        match caller {
+            Caller::Anybody => builder = builder.securities(Some([])),
+            Caller::AnybodyOrUser => {
+                builder = builder.securities(Some([SecurityRequirement::default(), bearer()]));
+                problems.extend([Code::InvalidToken, Code::AuthenticationRequired, Code::InvalidRequest]);
+            }
+            Caller::User | Caller::Admin => {
+                builder = builder.security(bearer());
+                problems.extend([Code::InvalidToken, Code::AuthenticationRequired, Code::InvalidRequest]);
+            }
+        }
+        if caller == Caller::Admin {
+            problems.push(Code::InsufficientRole);
+        }
+        for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path);
+            builder = builder.parameter(parameter.required(Required::True).schema(Some(string())));
+            problems.push(Code::NotFound);
+        }
+        Operation { description: self, path, method, builder, problems }
+    }
+
+    /// A reference to a type's schema, which is in the document from now on.
+    fn schema<T: ToSchema>(&mut self) -> Ref {
+        let mut nested = Vec::new();
+        T::schemas(&mut nested);
+        self.schemas.extend(nested);
+        self.schemas.insert(T::name().into_owned(), T::schema());
+        Ref::from_schema_name(T::name())
+    }
+
+    pub(super) fn finish(self) -> OpenApi {
+        let info = InfoBuilder::new()
+            .title("Relatch")
+            .version(env!("CARGO_PKG_VERSION"))
+            .description(Some(
+                "Sign-in, refresh, revocation, and what admins see of it. Errors of /api are problem details (RFC 9457) \
+                 with a stable code; errors of /oauth follow RFC 6749 §5.2.",
+            ))
+            .build();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        let components = self
+            .schemas
+            .into_iter()
+            .fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema))
+            .security_scheme("bearer", SecurityScheme::Http(bearer))
+            .build();
+        OpenApiBuilder::new()
+            .openapi(OpenApiVersion::Version31)
+            .info(info)
+            .servers(Some([Server::new(self.server)]))
+            .paths(self.paths)
+            .components(Some(components))
+            .build()
+    }
+}
+
+impl Operation<'_> {
+    /// A parameter of the query, which may be left out.
+    pub(super) fn query(mut self, name: &str, meaning: &str, schema: ObjectBuilder) -> Self {
+        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).required(Required::False);
+        self.builder = self.builder.parameter(parameter.description(Some(meaning)).schema(Some(schema)));
+        self.problems.push(Code::ValidationFailed);
+        self
+    }
+
+    /// A page of a list: how long it is, and where it begins.
+    pub(super) fn paged(self) -> Self {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(200))
+            .default(Some(json!(50)));
+        self.query("limit", "How many rows a page has.", limit).query(
+            "cursor",
+            "Where the page begins: from the Link header of the page before.",
+            string(),
+        )
+    }
+
+    /// A JSON body.
+    pub(super) fn body<T: ToSchema>(mut self) -> Self {
+        let content = Content::new(Some(self.description.schema::<T>()));
+        let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
+        self.builder = self.builder.request_body(Some(body.build()));
+        self.problems.extend([
+            Code::InvalidJson,
+            Code::ValidationFailed,
+            Code::InvalidRequest,
+            Code::RequestTimeout,
+            Code::PayloadTooLarge,
+            Code::UnsupportedMediaType,
+        ]);
+        self
+    }
+
+    /// An answer without a body.
+    pub(super) fn answers_nothing(mut self, status: u16, meaning: &str) -> Self {
+        self.builder = self.builder.response(status.to_string(), ResponseBuilder::new().description(meaning));
+        self
+    }
+
+    /// An answer with this for a body.
+    pub(super) fn answers<T: ToSchema>(mut self, status: u16, meaning: &str) -> Self {
+        let content = Content::new(Some(self.description.schema::<T>()));
+        let response = ResponseBuilder::new().description(meaning).content("application/json", content);
+        self.builder = self.builder.response(status.to_string(), response);
+        self
+    }
+
+    /// An answer with an array of these for a body.
+    pub(super) fn answers_many<T: ToSchema>(mut self, meaning: &str) -> Self {
+        let items = ArrayBuilder::new().items(self.description.schema::<T>());
+        let content = Content::new(Some(items));
+        let response = ResponseBuilder::new().description(meaning).content("application/json", content);
+        self.builder = self.builder.response("200", response);
+        self
+    }
+
+    /// Something else than JSON.
+    pub(super) fn answers_as(mut self, status: u16, meaning: &str, media_type: &str) -> Self {
+        let response = ResponseBuilder::new().description(meaning).content(media_type, Content::new(Some(string())));
+        self.builder = self.builder.response(status.to_string(), response);
+        self
+    }
+
+    /// It writes, which a full disk refuses.
+    pub(super) fn writes(mut self) -> Self {
+        self.problems.push(Code::StorageFull);
+        self
+    }
+
+    /// Problems besides those that follow from the caller, the body and the parameters.
+    pub(super) fn refuses(mut self, codes: &[Code]) -> Self {
+        self.problems.extend_from_slice(codes);
+        self
+    }
+
+    /// Puts it into the document. Problems with one status are one answer, whose codes are named.
+    pub(super) fn done(self) {
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        for code in self.problems {
+            let codes = by_status.entry(code.status().as_u16()).or_default();
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
+        let builder = by_status.into_iter().fold(self.builder, |builder, (status, codes)| {
+            let meaning: Vec<_> = codes.iter().map(|code| format!("`{}`: {}.", code.as_str(), code.title())).collect();
+            let names = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .enum_values(Some(codes.iter().map(|code| code.as_str())));
+            let schema = AllOfBuilder::new()
+                .item(Ref::from_schema_name(ProblemBody::name()))
+                .item(ObjectBuilder::new().property("code", names));
+            let content = Content::new(Some(schema));
+            let response = ResponseBuilder::new().description(meaning.join(" "));
+            builder.response(status.to_string(), response.content("application/problem+json", content))
+        });
+        self.description.paths.add_path_operation(self.path, vec![self.method], builder);
+    }
+}
+
+/// Any string.
+pub(super) fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// One of these strings.
+pub(super) fn one_of(values: &[&str]) -> ObjectBuilder {
+    string().enum_values(Some(values.iter().copied()))
+}
