@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::metrics::Metrics;
 use crate::web::state::State;
+use crate::web::well_known::metadata::Discovery;
 use crate::web::{answer, faults, metrics_routes, openapi, routes};
 
 /// How long requests under way may take to finish after SIGTERM, in seconds.
@@ -54,6 +55,8 @@ impl App {
             database_wait: config.database_wait,
             settings: config.settings.clone(),
             lifted_limits: config.lifted_limits(),
+            discovery: Discovery::of(config),
+            jwks_max_age: config.jwt.jwks_max_age,
             metrics: Metrics::default(),
         });
         let weak = Arc::downgrade(&state.clone().into_inner());

@@ -39,8 +39,7 @@ async fn read(auth: &Auth, position: Option<Position>) -> Result<(Vec<Change>, P
         return Ok((Vec::new(), end));
     };
     let (changes, end) = auth.read(move |connection| changes::since(connection, since)).await?;
-    if changes.contains(&Change::Everybody) {
-        // Signing keys may have been replaced, too.
+    if changes.contains(&Change::Everybody) || changes.contains(&Change::Keys) {
         signing_keys::reload_now(auth).await?;
     }
     Ok((changes, end))

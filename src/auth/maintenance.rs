@@ -1,4 +1,5 @@
-//! Keeping the store small: what is old enough is deleted, in steps so small that nobody waits for long.
+//! Keeping the store small: what is old enough is deleted, in steps so small that nobody waits for long. On the way, a
+//! signing key that has signed for long enough is replaced.
 //!
 //! One instance does it at a time, which a lease in the store sees to. Reuse detection loses nothing by it: a session's
 //! row stays until long after the session ended or expired, and an unknown session is refused anyway.
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::audit::prune;
 use super::condition::{self, LastPruning};
 use super::failure::Failure;
-use super::{Auth, entropy};
+use super::{Auth, entropy, rotate_keys};
 use crate::domain::client::Client;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -68,6 +69,8 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     }
     work.purge_users(now.before(USERS_KEPT)).await?;
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
+    rotate_keys::rotate_when_due(auth).await?;
+    rotate_keys::delete_old_keys(auth, cutoff).await?;
     if !work.prune_events().await? {
         return Ok(Some(work.done));
     }

@@ -20,6 +20,7 @@ pub mod failure;
 pub mod follow;
 pub mod import_user;
 pub mod integrity;
+pub mod key_schedule;
 pub mod keys;
 pub mod login;
 pub mod maintenance;
@@ -34,6 +35,7 @@ pub mod register;
 pub mod register_with_link;
 pub mod reset_link;
 pub mod revoke_token;
+pub mod rotate_keys;
 pub mod secret_key;
 pub mod session_search;
 pub mod sessions;
@@ -100,6 +102,8 @@ pub struct Policy {
     pub history_life: Duration,
     /// How long audit events are kept.
     pub audit_life: Duration,
+    /// After how long another signing key takes its turn; `None` for never.
+    pub key_rotation: Option<Duration>,
 }
 
 impl Auth {

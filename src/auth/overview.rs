@@ -57,8 +57,10 @@ pub struct Overview {
     pub alarms: Vec<Alarm>,
     /// The files of an SQLite store.
     pub files: Option<Sizes>,
-    /// When the key that signs was made; `None` for a configured key.
+    /// Since when the key that signs does so; `None` for a configured key.
     pub key_since: Option<Timestamp>,
+    /// After how long another takes its place; `None` for never.
+    pub key_rotation: Option<Duration>,
 }
 
 /// Looks, in three statements; hours are counted from the one that `since` is in.
@@ -92,6 +94,7 @@ pub async fn overview(auth: &Auth, since: Timestamp) -> Result<Overview, Failure
         backup: backup.as_deref().and_then(LastBackup::of_text),
         alarms: alarms.into_iter().map(alarm).collect(),
         files: auth.store.file_sizes(),
-        key_since: auth.access_tokens.current_since(),
+        key_since: auth.access_tokens.current_since(at),
+        key_rotation: auth.policy.key_rotation,
     })
 }

@@ -97,14 +97,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
     if known.issuer != config.jwt.issuer {
         return Err(StartError::OtherIssuer { remembered: known.issuer, configured: config.jwt.issuer.clone() });
     }
+    let key_source = KeySource::new(&config.jwt);
     if purpose == Purpose::Serve {
-        signing_keys::ensure_current(&store, &keyring, config.jwt.algorithm, clock.now()).await?;
+        key_source.ensure(&store, &keyring, clock.now()).await?;
         if known.fingerprint != keyring.primary().fingerprint() {
             move_to_primary(&keyring, &store, clock.now()).await?;
         }
     }
-    let key_source = KeySource::new(&config.jwt);
-    let keys = key_source.load(&store, &keyring).await?;
+    let keys = key_source.load(&store, &keyring, None).await?;
     let access_token_policy = AccessTokenPolicy {
         issuer: config.jwt.issuer.clone(),
         audience: config.jwt.audience.clone(),
@@ -126,6 +126,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
             registration: config.registration,
             history_life: config.history_life,
             audit_life: config.audit_life,
+            key_rotation: config.key_rotation,
         },
         store,
         clock,

@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod config;
+mod key;
 mod output;
 mod password;
 mod serve;
@@ -49,6 +50,9 @@ enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// List, rotate and retire the keys that sign access tokens
+    #[command(subcommand)]
+    Key(key::Command),
     /// Check the audit trail, or take it elsewhere
     #[command(subcommand)]
     Audit(audit::Command),
@@ -101,6 +105,9 @@ pub fn run() -> ExitCode {
         }),
         Command::Session(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { session::run(&app, command, output).await })
+        }),
+        Command::Key(command) => with_app(Purpose::Command, &output, |_, app, output| {
+            Box::pin(async move { key::run(&app, command, output).await })
         }),
         Command::Audit(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { audit::run(&app, command, output).await })

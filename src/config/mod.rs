@@ -57,6 +57,8 @@ pub struct Config {
     pub history_life: Duration,
     /// How long audit events are kept, 1 to 3650 days.
     pub audit_life: Duration,
+    /// After how long another signing key takes its turn, 1 to 3650 days; `None` for never.
+    pub key_rotation: Option<Duration>,
     /// Whether this instance deletes old rows.
     pub maintenance: bool,
     /// How long a repeated rotation gets the same successor, 0 to 300 seconds.
@@ -149,6 +151,8 @@ pub struct JwtConfig {
     pub access_token_life: Duration,
     /// Whether they say who the user is.
     pub profile_claims: ProfileClaims,
+    /// How long verifiers may keep the published keys, 1 minute to 1 day; from 1 second in insecure development.
+    pub jwks_max_age: Duration,
 }
 
 /// A signature algorithm of access tokens (RFC 7518 §3.1, RFC 8037 §3.1).

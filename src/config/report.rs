@@ -135,6 +135,8 @@ fn effective(name: &str, config: &Config) -> Option<String> {
         "BCRYPT_COST" => config.bcrypt_cost.to_string(),
         "PASSWORD_MIN_LENGTH" => config.password_min_length.to_string(),
         "MAX_SESSIONS_PER_USER" => config.max_sessions_per_user.to_string(),
+        "KEY_ROTATION_DAYS" => config.key_rotation.map_or_else(|| "0".to_owned(), days),
+        "JWKS_MAX_AGE" => config.jwt.jwks_max_age.as_secs().to_string(),
         "JWT_PROFILE_CLAIMS" => on_off(config.jwt.profile_claims == ProfileClaims::Included),
         "INSECURE_DEVELOPMENT" => on_off(config.insecure_development),
         "REGISTRATION" => if config.registration == Registration::Open { "open" } else { "closed" }.to_owned(),

@@ -29,7 +29,8 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let secret_key = secret_key(reader, database_url.as_ref());
     let accepted_secret_keys = reader.optional("SECRET_KEYS_ACCEPTED", parse::secret_keys);
     let lives = lives(reader, insecure);
-    let jwt = jwt(reader, public_url.as_ref(), lives.as_ref());
+    let jwt = jwt(reader, public_url.as_ref(), lives.as_ref(), insecure);
+    let key_rotation_days = reader.number("KEY_ROTATION_DAYS", 0..=3_650, "days; 0 is never");
     let refresh_grace = reader.number("REFRESH_GRACE_SECONDS", 0..=300, "seconds");
     let history_days = reader.number("HISTORY_DAYS", 1..=3_650, "days");
     let audit_days = reader.number("AUDIT_DAYS", 1..=3_650, "days");
@@ -61,6 +62,9 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         session_max_life: lives.session,
         history_life: Duration::from_hours(24 * u64::from(history_days?)),
         audit_life: Duration::from_hours(24 * u64::from(audit_days?)),
+        key_rotation: Some(key_rotation_days?)
+            .filter(|days| *days > 0)
+            .map(|days| Duration::from_hours(24 * u64::from(days))),
         maintenance: maintenance?,
         refresh_grace: Duration::from_secs(refresh_grace?.into()),
         bcrypt_cost: bcrypt_cost?,
@@ -194,7 +198,12 @@ fn lives(reader: &mut Reader<'_>, insecure: bool) -> Option<Lives> {
     Some(lives)
 }
 
-fn jwt(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>, lives: Option<&Lives>) -> Option<JwtConfig> {
+fn jwt(
+    reader: &mut Reader<'_>,
+    public_url: Option<&PublicUrl>,
+    lives: Option<&Lives>,
+    insecure: bool,
+) -> Option<JwtConfig> {
     let key = reader.values.get("JWT_KEY");
     if key.is_some_and(|key| key.trim() != key) {
         reader.warn("JWT_KEY begins or ends with white space, which is part of the key");
@@ -218,6 +227,7 @@ fn jwt(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>, lives: Option<&L
     let issuer = reader.optional("JWT_ISSUER", parse::string_or_uri);
     let audience = reader.required("JWT_AUDIENCE", parse::string_or_uri);
     let profile_claims = reader.required("JWT_PROFILE_CLAIMS", parse::profile_claims);
+    let jwks_max_age = reader.number("JWKS_MAX_AGE", if insecure { 1..=86_400 } else { 60..=86_400 }, "seconds");
     Some(JwtConfig {
         algorithm: algorithm?,
         shared_key: shared_key?,
@@ -225,6 +235,7 @@ fn jwt(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>, lives: Option<&L
         audience: audience?,
         access_token_life: lives?.access,
         profile_claims: profile_claims?,
+        jwks_max_age: Duration::from_secs(jwks_max_age?.into()),
     })
 }
 

@@ -53,6 +53,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("BCRYPT_COST", "12", "work factor of password hashes, 10 to 16"),
     variable("PASSWORD_MIN_LENGTH", "8", "characters of a password, at least 8 to 64"),
     variable("MAX_SESSIONS_PER_USER", "100", "live sessions of a user, 1 to 10000; the least recently used ends"),
+    variable("KEY_ROTATION_DAYS", "90", "after how many days another signing key takes its turn, 0 (never) to 3650"),
+    variable("JWKS_MAX_AGE", "600", "how long verifiers may keep the published keys, 60 to 86400 seconds"),
     variable("JWT_PROFILE_CLAIMS", "on", "off leaves unique_name and email out of access tokens"),
     variable("INSECURE_DEVELOPMENT", "off", "on lifts safety limits, on a loopback PUBLIC_URL only"),
     variable("REGISTRATION", "open", "open to anyone, or closed: only an admin registers"),

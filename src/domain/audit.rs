@@ -65,6 +65,8 @@ pub enum Kind {
     StoreRestored,
     /// A key that signs access tokens was made.
     SigningKeyCreated,
+    /// The next signing key takes the place of the one that signs, perhaps not yet.
+    SigningKeyRotated,
     /// Keys that signed access tokens verify nothing any more.
     SigningKeyRetired,
     /// The server's secret was exchanged for another.
@@ -162,7 +164,7 @@ impl By {
 
 impl Kind {
     /// All there are, in the order in which they are documented.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginDenied,
@@ -192,6 +194,7 @@ impl Kind {
         Self::SetupLinkCreated,
         Self::StoreRestored,
         Self::SigningKeyCreated,
+        Self::SigningKeyRotated,
         Self::SigningKeyRetired,
         Self::SecretKeyExchanged,
         Self::IssuerChanged,
@@ -230,6 +233,7 @@ impl Kind {
             Self::SetupLinkCreated => "setup_link.created",
             Self::StoreRestored => "store.restored",
             Self::SigningKeyCreated => "signing_key.created",
+            Self::SigningKeyRotated => "signing_key.rotated",
             Self::SigningKeyRetired => "signing_key.retired",
             Self::SecretKeyExchanged => "secret_key.exchanged",
             Self::IssuerChanged => "issuer.changed",

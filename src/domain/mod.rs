@@ -8,6 +8,7 @@ pub mod common_passwords;
 pub mod csv;
 pub mod email;
 pub mod fold;
+pub mod key_schedule;
 pub mod password;
 pub mod preferences;
 pub mod refresh_token;

@@ -9,7 +9,6 @@ use diesel::sql_types::{BigInt, Nullable};
 use super::connection::AnyConnection;
 use super::schema::changes;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::user::UserId;
 
 /// What a transaction can hold exclusively on Postgres; on SQLite there is only one writer anyway.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +76,8 @@ pub enum Position {
     Sequence(i64),
 }
 
-/// Notes a change of one user's sessions or rights, or of everybody's.
-pub fn note_change(connection: &mut AnyConnection, user: Option<UserId>, at: Timestamp) -> QueryResult<()> {
-    let user = user.map(UserId::get);
+/// Notes a change of what has this number, which is a user's as a rule, or of everything.
+pub(super) fn note_change(connection: &mut AnyConnection, user: Option<i64>, at: Timestamp) -> QueryResult<()> {
     match connection {
         AnyConnection::Postgres(connection) => diesel::sql_query(
             "INSERT INTO changes (xid, at, user_id) VALUES (pg_current_xact_id()::text::bigint, $1, $2)",

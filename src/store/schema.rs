@@ -82,6 +82,8 @@ diesel::table! {
         sealed_with -> Text,
         created_at -> BigInt,
         superseded_at -> Nullable<BigInt>,
+        signs_from -> Nullable<BigInt>,
+        retired_at -> Nullable<BigInt>,
     }
 }
 

@@ -1,9 +1,10 @@
-//! The table `signing_keys`: public parts in the clear, private parts sealed by the key-encryption key.
+//! The table `signing_keys`: public parts in the clear, private parts sealed by the key-encryption key, and schedules.
 
 use diesel::prelude::*;
 
 use super::connection::AnyConnection;
 use super::schema::signing_keys;
+use crate::domain::key_schedule::KeySchedule;
 use crate::domain::timestamp::Timestamp;
 
 /// A key pair as it is stored.
@@ -21,11 +22,13 @@ pub struct StoredKey {
     /// The fingerprint of the secret whose key sealed it.
     pub sealed_with: String,
     created_at: i64,
+    signs_from: Option<i64>,
     superseded_at: Option<i64>,
+    retired_at: Option<i64>,
 }
 
 impl StoredKey {
-    /// A key that begins to sign at `created_at`.
+    /// A key that waits for its turn from `created_at` on.
     pub fn new(
         kid: String,
         algorithm: &str,
@@ -41,18 +44,20 @@ impl StoredKey {
             sealed_private_key,
             sealed_with: sealed_with.to_owned(),
             created_at: created_at.as_micros(),
+            signs_from: None,
             superseded_at: None,
+            retired_at: None,
         }
     }
 
-    /// When it began to sign.
-    pub fn created_at(&self) -> Timestamp {
-        Timestamp::from_micros(self.created_at)
-    }
-
-    /// When it stopped signing; `None` while it signs.
-    pub fn superseded_at(&self) -> Option<Timestamp> {
-        self.superseded_at.map(Timestamp::from_micros)
+    /// When it signs, and until when it counts.
+    pub fn schedule(&self) -> KeySchedule {
+        KeySchedule {
+            created_at: Timestamp::from_micros(self.created_at),
+            signs_from: self.signs_from.map(Timestamp::from_micros),
+            superseded_at: self.superseded_at.map(Timestamp::from_micros),
+            retired_at: self.retired_at.map(Timestamp::from_micros),
+        }
     }
 }
 
@@ -70,9 +75,8 @@ pub fn all(connection: &mut AnyConnection) -> QueryResult<Vec<StoredKey>> {
         .load(connection)
 }
 
-/// Adds a key and makes every other one superseded.
-pub fn make_current(connection: &mut AnyConnection, key: &StoredKey) -> QueryResult<()> {
-    supersede_all(connection, Timestamp::from_micros(key.created_at))?;
+/// Adds a key that waits for its turn.
+pub fn insert(connection: &mut AnyConnection, key: &StoredKey) -> QueryResult<()> {
     diesel::insert_into(signing_keys::table)
         .values((
             signing_keys::kid.eq(&key.kid),
@@ -86,17 +90,33 @@ pub fn make_current(connection: &mut AnyConnection, key: &StoredKey) -> QueryRes
         .map(|_| ())
 }
 
-/// Ends the signing of every key that still signs.
-pub fn supersede_all(connection: &mut AnyConnection, now: Timestamp) -> QueryResult<()> {
-    diesel::update(signing_keys::table.filter(signing_keys::superseded_at.is_null()))
-        .set(signing_keys::superseded_at.eq(now.as_micros()))
+/// Lets a key sign from this time on, with nothing to take its place.
+pub fn begin(connection: &mut AnyConnection, kid: &str, signs_from: Timestamp) -> QueryResult<()> {
+    diesel::update(signing_keys::table.find(kid))
+        .set((signing_keys::signs_from.eq(signs_from.as_micros()), signing_keys::superseded_at.eq(None::<i64>)))
         .execute(connection)
         .map(|_| ())
 }
 
-/// Ends every key for good: not even tokens that it signed before are accepted.
-pub fn retire_all(connection: &mut AnyConnection) -> QueryResult<()> {
-    diesel::update(signing_keys::table).set(signing_keys::superseded_at.eq(0_i64)).execute(connection).map(|_| ())
+/// Lets a key sign no longer than until this time.
+pub fn supersede(connection: &mut AnyConnection, kid: &str, at: Timestamp) -> QueryResult<()> {
+    diesel::update(signing_keys::table.find(kid))
+        .set(signing_keys::superseded_at.eq(at.as_micros()))
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Ends a key for good: not even tokens that it signed before are accepted.
+pub fn retire(connection: &mut AnyConnection, kid: &str, at: Timestamp) -> QueryResult<()> {
+    diesel::update(signing_keys::table.find(kid))
+        .set(signing_keys::retired_at.eq(at.as_micros()))
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Removes a key.
+pub fn delete(connection: &mut AnyConnection, kid: &str) -> QueryResult<()> {
+    diesel::delete(signing_keys::table.find(kid)).execute(connection).map(|_| ())
 }
 
 /// Replaces the sealed private part.

@@ -62,6 +62,9 @@ pub async fn finish<B: MessageBody + 'static>(
         return Ok(request.into_response(response));
     }
 
+    if let (Ok(Some(fault)), Some(state)) = (&fault, &state) {
+        fault.happen_before(&state.auth).await;
+    }
     // A server of tests may have no state; its answers come without a wait for any database.
     let database_wait = state.as_ref().map_or(Duration::ZERO, |state| state.database_wait);
     let deadline = Deadline::of_new(&request, database_wait);
@@ -102,7 +105,7 @@ pub async fn finish<B: MessageBody + 'static>(
         "request"
     );
     if let Ok(Some(fault)) = fault {
-        fault.happen().await;
+        fault.happen_after().await;
     }
     result
 }

@@ -13,6 +13,9 @@ use actix_web::http::header::HeaderName;
 use tokio::time::sleep;
 
 use super::problem::{Code, Problem};
+use crate::auth::rotate_keys::{Haste, rotate_keys};
+use crate::auth::{Actor, Auth};
+use crate::domain::client::Client;
 
 const RELATCH_FAULT: HeaderName = HeaderName::from_static("relatch-fault");
 /// The longest delay.
@@ -24,6 +27,8 @@ pub(super) enum Fault {
     DropAnswer(Option<TcpStream>),
     /// The answer comes this much later.
     Delay(Duration),
+    /// The key that signs is replaced before anything is done, as in an emergency.
+    RotateKey,
 }
 
 /// Another handle on the socket of a connection.
@@ -51,6 +56,7 @@ impl Fault {
                 let socket = request.request().conn_data::<Socket>().and_then(|socket| socket.0.try_clone().ok());
                 Some(Self::DropAnswer(socket))
             }
+            None if text == "rotate-key" => Some(Self::RotateKey),
             Some(("delay", milliseconds)) => milliseconds
                 .parse()
                 .ok()
@@ -62,14 +68,24 @@ impl Fault {
         fault.map(Some).ok_or_else(|| {
             Problem::with_detail(
                 Code::InvalidRequest,
-                "Relatch-Fault is drop-answer, or delay= up to 60000 milliseconds.",
+                "Relatch-Fault is drop-answer, rotate-key, or delay= up to 60000 milliseconds.",
             )
         })
     }
 
-    /// Lets it happen.
-    pub(super) async fn happen(self) {
+    /// Lets happen what comes before the request is served.
+    pub(super) async fn happen_before(&self, auth: &Auth) {
+        if let Self::RotateKey = self
+            && let Err(error) = rotate_keys(auth, Actor::Operator, Haste::Emergency, &Client::default()).await
+        {
+            tracing::warn!(%error, "the key was not replaced");
+        }
+    }
+
+    /// Lets happen what comes after it.
+    pub(super) async fn happen_after(self) {
         match self {
+            Self::RotateKey => {}
             Self::DropAnswer(socket) => {
                 if let Some(socket) = socket
                     && let Err(error) = socket.shutdown(Shutdown::Both)

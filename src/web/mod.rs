@@ -16,8 +16,10 @@ pub mod json;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
+pub mod public_document;
 pub mod query;
 pub mod state;
+pub mod well_known;
 
 use actix_web::guard::{self, Guard};
 use actix_web::middleware::from_fn;
@@ -29,6 +31,7 @@ use admin::{account as me, assets, audit as trail, dashboard, keys, maintenance,
 use admin::{settings, setup, sign_in, sign_out, users as people};
 use api::{account, audit, sessions, tokens, users};
 use state::State;
+use well_known::{jwks, metadata};
 
 /// The whole route table.
 pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
@@ -88,6 +91,9 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("/audit").route(get().to(trail::list_events)))
                         .service(resource("/audit/export").route(get().to(trail::export_events)))
                         .service(resource("/keys").route(get().to(keys::list_signing_keys)))
+                        .service(resource("/keys/rotate").route(post().to(keys::rotate_signing_keys)))
+                        .service(resource("/keys/replace").route(post().to(keys::replace_signing_keys)))
+                        .service(resource("/keys/{kid}/retire").route(post().to(keys::retire_signing_key)))
                         .service(resource("/settings").route(get().to(settings::show_settings)))
                         .service(resource("/maintenance").route(get().to(maintenance::show_maintenance)))
                         .service(resource("/maintenance/prune").route(post().to(maintenance::prune_rows)))
@@ -132,6 +138,23 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                             resource("/users/{id}/sessions/{sid}").route(get().to(seen::show::show_session_of_user)),
                         ),
                 ),
+        )
+        .service(
+            scope("/.well-known")
+                .service(resource("/jwks.json").route(get().to(jwks::show_jwks)))
+                .service(resource("/oauth-authorization-server").route(get().to(metadata::show_metadata)))
+                .service(
+                    resource("/oauth-authorization-server/{issuer:.+}")
+                        .route(get().to(metadata::show_metadata_of_issuer)),
+                )
+                .service(resource("/openid-configuration").route(get().to(metadata::show_metadata)))
+                .service(
+                    resource("/openid-configuration/{issuer:.+}").route(get().to(metadata::show_metadata_of_issuer)),
+                ),
+        )
+        .service(
+            resource("/{issuer:.+}/.well-known/openid-configuration")
+                .route(get().to(metadata::show_metadata_of_issuer)),
         )
         .service(resource("/reset").route(get().to(reset::show_reset)).route(post().to(reset::reset_password)))
         .service(resource("/assets/{file}").route(get().to(assets::show_asset)))

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::metrics::Metrics;
 use super::problem::Problem;
+use super::well_known::metadata::Discovery;
 use crate::auth::Auth;
 use crate::config::{PublicUrl, Setting};
 
@@ -28,6 +29,10 @@ pub struct State {
     pub settings: Vec<Setting>,
     /// The safety limits that are switched off.
     pub lifted_limits: Vec<&'static str>,
+    /// What libraries look up about this server.
+    pub discovery: Discovery,
+    /// How long verifiers may keep that, and the published keys.
+    pub jwks_max_age: Duration,
     /// What is counted.
     pub metrics: Metrics,
 }

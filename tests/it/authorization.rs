@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 81] = [
+const TABLE: [(&str, &str, Expected); 90] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -59,6 +59,9 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("POST", "/admin/setup", anyone(415)),
     ("GET", "/admin", anyone(303)),
     ("GET", "/admin/keys", anyone(303)),
+    ("POST", "/admin/keys/rotate", anyone(303)),
+    ("POST", "/admin/keys/replace", anyone(303)),
+    ("POST", "/admin/keys/{kid}/retire", anyone(303)),
     ("GET", "/admin/settings", anyone(303)),
     ("GET", "/admin/audit", anyone(303)),
     ("GET", "/admin/audit/export", anyone(303)),
@@ -99,6 +102,13 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("POST", "/admin/users/{id}/delete", anyone(303)),
     ("POST", "/admin/users/{id}/restore", anyone(303)),
     ("POST", "/admin/users/{id}/email", anyone(303)),
+    ("GET", "/.well-known/jwks.json", anyone(200)),
+    ("GET", "/.well-known/oauth-authorization-server", anyone(200)),
+    ("GET", "/.well-known/openid-configuration", anyone(200)),
+    // For issuers with a path, which this one's has none of.
+    ("GET", "/.well-known/oauth-authorization-server/{issuer:.+}", anyone(404)),
+    ("GET", "/.well-known/openid-configuration/{issuer:.+}", anyone(404)),
+    ("GET", "/{issuer:.+}/.well-known/openid-configuration", anyone(404)),
     // Whoever has a link; nobody has this one.
     ("GET", "/reset", anyone(404)),
     ("POST", "/reset", anyone(415)),

@@ -100,7 +100,7 @@ async fn a_command_changes_neither_signing_keys_nor_secrets_of_a_running_server(
     let server = binary.serve();
     let keys = async || {
         let keys = database.store().read(relatch::store::signing_keys::all).await.unwrap();
-        keys.into_iter().map(|key| (key.kid.clone(), key.sealed_with.clone(), key.superseded_at())).collect::<Vec<_>>()
+        keys.into_iter().map(|key| (key.kid.clone(), key.sealed_with.clone(), key.schedule())).collect::<Vec<_>>()
     };
     let before = keys().await;
     let binary = binary.set("JWT_ALGORITHM", "EdDSA");

@@ -28,6 +28,7 @@ mod harness;
 mod hostile_text;
 mod input;
 mod jwt;
+mod keys;
 mod machine;
 mod maintenance;
 mod migrations;

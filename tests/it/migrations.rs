@@ -57,8 +57,9 @@ async fn eight_instances_that_start_together_make_one_schema_and_one_key() {
         started.unwrap();
     }
     let keys = database.store().read(signing_keys::all).await.unwrap();
-    assert_eq!(keys.iter().filter(|key| key.superseded_at().is_none()).count(), 1);
-    assert_eq!(keys.len(), 1);
+    assert_eq!(keys.iter().filter(|key| key.schedule().is_last()).count(), 1, "one that signs");
+    assert_eq!(keys.iter().filter(|key| key.schedule().is_waiting()).count(), 1, "one that waits");
+    assert_eq!(keys.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -20,7 +20,9 @@ fn is_for_people(path: &str) -> bool {
 
 #[test]
 fn every_route_that_programs_call_is_described_and_no_other() {
-    let routes: BTreeSet<_> = registered().into_iter().filter(|(_, path)| !is_for_people(path)).collect();
+    // The metadata's other addresses are for issuers with a path, and say the same.
+    let is_named = |path: &str| !is_for_people(path) && !path.contains("{issuer:");
+    let routes: BTreeSet<_> = registered().into_iter().filter(|(_, path)| is_named(path)).collect();
     let paths = document()["paths"].as_object().unwrap();
     let described: BTreeSet<_> = paths
         .iter()

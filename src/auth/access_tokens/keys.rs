@@ -1,7 +1,7 @@
 //! Signing keys, unsealed and ready to use.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,16 +9,16 @@ use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 
+use super::jwks::{Jwks, PublicJwk};
 use super::{TYPE, signer};
 use crate::auth::entropy::{self, NoEntropy};
 use crate::config::JwtAlgorithm;
+use crate::domain::key_schedule::{self, KeyRole, KeySchedule};
 use crate::domain::timestamp::Timestamp;
 use crate::keyring::Keyring;
 use crate::secret::Secret;
 use crate::store::signing_keys::StoredKey;
 
-/// Another instance may have signed a little longer with a key that was superseded.
-const SLACK: Duration = Duration::from_secs(60);
 /// The `kid` of the configured HS256 key: it has no public part to take a thumbprint of.
 pub(in crate::auth) const SHARED_KEY_ID: &str = "hs256";
 
@@ -55,54 +55,126 @@ pub(super) struct SigningKey {
     header: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    created_at: Option<Timestamp>,
-    superseded_at: Option<Timestamp>,
+    /// The public part as it is published; a shared key has none.
+    public: Option<PublicJwk>,
 }
 
-/// All keys that tokens may be signed with, and the one that signs.
+/// A stored key and when it signs.
+struct Scheduled {
+    key: Arc<SigningKey>,
+    schedule: KeySchedule,
+}
+
+/// All keys that tokens may be signed with, and when each of them signs.
 pub struct KeySet {
-    current: Option<Arc<SigningKey>>,
-    all: HashMap<String, Arc<SigningKey>>,
+    shared: Option<Arc<SigningKey>>,
+    stored: Vec<Scheduled>,
+    /// Where in `stored` a key is.
+    places: HashMap<String, usize>,
+    /// What was last published, which stays as it is until some key's turn comes.
+    published: RwLock<Option<Arc<Jwks>>>,
 }
 
 impl KeySet {
-    /// Unseals the store's keys. A configured shared key is the one that signs.
-    pub fn new(stored: &[StoredKey], shared: Option<&Secret<Vec<u8>>>, keyring: &Keyring) -> Result<Self, KeyError> {
-        let mut keys: Vec<Arc<SigningKey>> = Vec::new();
-        if let Some(shared) = shared {
-            keys.push(Arc::new(SigningKey {
+    /// Unseals the store's keys, those that are not retired. A configured shared key is the one that signs. Keys that
+    /// are `known` need not be unsealed again.
+    pub fn new(
+        stored: &[StoredKey],
+        shared: Option<&Secret<Vec<u8>>>,
+        keyring: &Keyring,
+        known: Option<&Self>,
+    ) -> Result<Self, KeyError> {
+        let shared = shared.map(|shared| -> Result<_, KeyError> {
+            Ok(Arc::new(SigningKey {
                 header: encoded_header(SHARED_KEY_ID, Algorithm::HS256)?,
                 kid: SHARED_KEY_ID.to_owned(),
                 algorithm: Algorithm::HS256,
                 encoding: EncodingKey::from_secret(shared.expose()),
                 decoding: DecodingKey::from_secret(shared.expose()),
-                created_at: None,
-                superseded_at: None,
-            }));
+                public: None,
+            }))
+        });
+        let mut scheduled = Vec::new();
+        for (key, schedule) in stored.iter().map(|key| (key, key.schedule())) {
+            if schedule.retired_at.is_some() {
+                continue;
+            }
+            let known = known.and_then(|known| known.find(&key.kid)).filter(|known| known.is_of(&key.algorithm));
+            let key = known.map_or_else(|| unseal(key, keyring).map(Arc::new), |known| Ok(Arc::clone(known)))?;
+            scheduled.push(Scheduled { key, schedule });
         }
-        for key in stored {
-            keys.push(Arc::new(unseal(key, keyring)?));
-        }
-        let current = keys.iter().find(|key| key.superseded_at.is_none()).cloned();
-        Ok(Self { current, all: keys.into_iter().map(|key| (key.kid.clone(), key)).collect() })
+        let places = scheduled.iter().enumerate().map(|(place, stored)| (stored.key.kid.clone(), place)).collect();
+        Ok(Self { shared: shared.transpose()?, stored: scheduled, places, published: RwLock::new(None) })
     }
 
-    /// The key that signs.
-    pub(super) fn current(&self) -> Result<&Arc<SigningKey>, KeyError> {
-        self.current.as_ref().ok_or(KeyError::NoCurrentKey)
+    /// The key that signs now.
+    pub(super) fn current(&self, now: Timestamp) -> Result<&Arc<SigningKey>, KeyError> {
+        let stored = || self.signing(now).map(|stored| &stored.key);
+        self.shared.as_ref().or_else(stored).ok_or(KeyError::NoCurrentKey)
     }
 
-    pub(super) fn find(&self, kid: &str) -> Option<&SigningKey> {
-        self.all.get(kid).map(Arc::as_ref)
+    /// Since when the key that signs now does so; nobody knows that of a configured key.
+    pub(super) fn current_since(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.shared.is_some() { None } else { self.signing(now)?.schedule.signs_from }
+    }
+
+    fn signing(&self, now: Timestamp) -> Option<&Scheduled> {
+        self.stored.get(key_schedule::signing(self.stored.iter().map(|stored| &stored.schedule), now)?)
+    }
+
+    /// A key whose tokens are accepted now.
+    pub(super) fn accepted(&self, kid: &str, now: Timestamp, token_life: Duration) -> Found<'_> {
+        match (self.shared.as_ref().filter(|shared| shared.kid == kid), self.place(kid)) {
+            (Some(shared), _) => Found::Accepted(shared),
+            (None, Some(stored)) if stored.schedule.is_accepted(now, token_life) => Found::Accepted(&stored.key),
+            (None, Some(_)) => Found::Retired,
+            (None, None) => Found::Unknown,
+        }
+    }
+
+    fn find(&self, kid: &str) -> Option<&Arc<SigningKey>> {
+        self.place(kid).map(|stored| &stored.key)
+    }
+
+    fn place(&self, kid: &str) -> Option<&Scheduled> {
+        self.places.get(kid).and_then(|place| self.stored.get(*place))
+    }
+
+    /// The public parts of all keys whose tokens are accepted or will be: the one that signs comes first.
+    pub(super) fn jwks(&self, now: Timestamp, token_life: Duration) -> Result<Arc<Jwks>, KeyError> {
+        let last = self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(jwks) = last.filter(|jwks| jwks.holds.contains(&now)) {
+            return Ok(jwks);
+        }
+        let signing = self.signing(now).filter(|_| self.shared.is_none()).map(|stored| stored.key.kid.as_str());
+        let role = |stored: &Scheduled| stored.schedule.role(signing == Some(&*stored.key.kid), now, token_life);
+        let mut keys: Vec<_> = self
+            .stored
+            .iter()
+            .filter_map(|stored| Some((role(stored), stored.key.public.as_ref()?)))
+            .filter(|(role, _)| *role != KeyRole::Retired)
+            .collect();
+        keys.sort_by_key(|(role, _)| *role);
+        let turns = || self.stored.iter().flat_map(|stored| stored.schedule.turns(token_life));
+        let from = turns().filter(|at| *at <= now).max().unwrap_or(Timestamp::from_micros(0));
+        let until = turns().filter(|at| *at > now).min().unwrap_or(Timestamp::from_micros(i64::MAX));
+        let jwks = Arc::new(Jwks::new(keys.into_iter().map(|(_, key)| key), from..until)?);
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&jwks));
+        Ok(jwks)
     }
 }
 
-impl SigningKey {
-    /// When it was made; nobody knows that of a configured key.
-    pub(super) fn created_at(&self) -> Option<Timestamp> {
-        self.created_at
-    }
+/// What is known of a key that a token names.
+pub(super) enum Found<'a> {
+    /// Its tokens are accepted.
+    Accepted(&'a Arc<SigningKey>),
+    /// They were once.
+    Retired,
+    /// There is no such key here, perhaps not yet.
+    Unknown,
+}
 
+impl SigningKey {
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -130,15 +202,9 @@ impl SigningKey {
         &self.decoding
     }
 
-    /// Whether even the last token it signed has expired.
-    pub(super) fn is_retired(&self, now: Timestamp, token_life: Duration) -> bool {
-        self.superseded_at.is_some_and(|at| last_accepted(at, token_life) <= now)
+    fn is_of(&self, algorithm: &str) -> bool {
+        self.algorithm_name() == algorithm
     }
-}
-
-/// Until when tokens are accepted of a key that was superseded then.
-pub(in crate::auth) fn last_accepted(superseded_at: Timestamp, token_life: Duration) -> Timestamp {
-    superseded_at.after(token_life).after(SLACK)
 }
 
 /// Makes a key pair and seals its private part; `None` for HS256, which has no pair.
@@ -147,19 +213,27 @@ pub fn new_stored_key(
     keyring: &Keyring,
     now: Timestamp,
 ) -> Result<Option<StoredKey>, KeyError> {
-    let Some(pkcs8) = entropy::signing_key(algorithm)? else { return Ok(None) };
+    entropy::signing_key(algorithm)?.map(|pkcs8| stored_key(algorithm, &pkcs8, keyring, now)).transpose()
+}
+
+/// A key pair that was just made, with its private part sealed.
+pub(in crate::auth) fn stored_key(
+    algorithm: JwtAlgorithm,
+    pkcs8: &Secret<Vec<u8>>,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Result<StoredKey, KeyError> {
     let damaged = || KeyError::Damaged { kid: "(new)".to_owned() };
     let name = algorithm.as_str();
     let alg = parse_algorithm(name).ok_or_else(damaged)?;
-    let mut jwk =
-        Jwk::from_encoding_key(&encoding_key(alg, &pkcs8).ok_or_else(damaged)?, alg).map_err(|_| damaged())?;
+    let mut jwk = Jwk::from_encoding_key(&encoding_key(alg, pkcs8).ok_or_else(damaged)?, alg).map_err(|_| damaged())?;
     let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| damaged())?;
     jwk.common.key_id = Some(kid.clone());
     jwk.common.public_key_use = Some(jsonwebtoken::jwk::PublicKeyUse::Signature);
     let public = serde_json::to_string(&jwk).map_err(|_| damaged())?;
     let keys = keyring.primary();
     let sealed = keys.seal(entropy::bytes()?, kid.as_bytes(), pkcs8.expose()).map_err(|_| damaged())?;
-    Ok(Some(StoredKey::new(kid, name, public, sealed, keys.fingerprint(), now)))
+    Ok(StoredKey::new(kid, name, public, sealed, keys.fingerprint(), now))
 }
 
 fn unseal(stored: &StoredKey, keyring: &Keyring) -> Result<SigningKey, KeyError> {
@@ -175,8 +249,7 @@ fn unseal(stored: &StoredKey, keyring: &Keyring) -> Result<SigningKey, KeyError>
         algorithm,
         encoding: encoding_key(algorithm, &pkcs8).ok_or_else(damaged)?,
         decoding: DecodingKey::from_jwk(&jwk).map_err(|_| damaged())?,
-        created_at: Some(stored.created_at()),
-        superseded_at: stored.superseded_at(),
+        public: Some(PublicJwk::of_stored(stored).ok_or_else(damaged)?),
     })
 }
 

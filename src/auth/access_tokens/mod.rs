@@ -4,12 +4,14 @@
 //! `crit`, a future `iat` or an `iss` that is an array, and reads the machine's clock instead of ours.
 
 mod claims;
+mod jwks;
 mod keys;
 mod signer;
 
 pub use claims::Audience;
+pub use jwks::Jwks;
 pub use keys::{KeyError, KeySet, new_stored_key};
-pub(in crate::auth) use keys::{SHARED_KEY_ID, last_accepted};
+pub(in crate::auth) use keys::{SHARED_KEY_ID, stored_key};
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{SecurityVersion, User, UserId};
 use crate::secret::Secret;
 use claims::{Claims, NumericDate, TokenHeader};
+use keys::Found;
 
 /// The client of sign-ins at Relatch itself.
 pub const FIRST_PARTY_CLIENT: &str = "relatch";
@@ -99,9 +102,14 @@ impl AccessTokens {
         self.policy.life
     }
 
-    /// When the key that signs was made; `None` for a configured key.
-    pub(in crate::auth) fn current_since(&self) -> Option<Timestamp> {
-        self.keys().current().ok()?.created_at()
+    /// Since when the key that signs now does so; `None` for a configured key.
+    pub(in crate::auth) fn current_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.keys().current_since(now)
+    }
+
+    /// What verifiers get to know of the keys.
+    pub fn jwks(&self, now: Timestamp) -> Result<Arc<Jwks>, KeyError> {
+        self.keys().jwks(now, self.policy.life)
     }
 
     /// Works with `keys` from now on.
@@ -109,7 +117,8 @@ impl AccessTokens {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
-    fn keys(&self) -> Arc<KeySet> {
+    /// The keys that are worked with.
+    pub(in crate::auth) fn keys(&self) -> Arc<KeySet> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -140,7 +149,7 @@ impl AccessTokens {
             unique_name: self.policy.with_profile.then(|| user.username.as_str().to_owned()),
             email: self.policy.with_profile.then(|| user.email.as_str().to_owned()),
         };
-        let key = keys.current()?;
+        let key = keys.current(now)?;
         let token = signer::sign(key, &claims)?;
         Ok(IssuedAccessToken {
             token: Secret::new(token),
@@ -152,12 +161,13 @@ impl AccessTokens {
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedAccessToken, AccessTokenError> {
         let header = read_header(token).ok_or(AccessTokenError::Invalid)?;
         let keys = self.keys();
-        let key = keys.find(&header.kid).ok_or(AccessTokenError::UnknownKey)?;
+        let key = match keys.accepted(&header.kid, now, self.policy.life) {
+            Found::Accepted(key) => key,
+            Found::Retired => return Err(AccessTokenError::Invalid),
+            Found::Unknown => return Err(AccessTokenError::UnknownKey),
+        };
         // Each key has one algorithm, so that no header can choose how its own signature is checked (RFC 8725 §3.1).
-        if header.alg != key.algorithm_name()
-            || !is_access_token_type(&header.typ)
-            || key.is_retired(now, self.policy.life)
-        {
+        if header.alg != key.algorithm_name() || !is_access_token_type(&header.typ) {
             return Err(AccessTokenError::Invalid);
         }
         let mut signature_only = Validation::new(key.algorithm());

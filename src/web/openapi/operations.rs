@@ -4,13 +4,14 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
 
 use super::describe::Caller::{Admin, Anybody, AnybodyOrUser, User};
 use super::describe::{Description, one_of, string};
-use super::schemas::{AuditEventJson, HealthJson};
+use super::schemas::{AuditEventJson, HealthJson, JwksJson};
 use crate::web::api::account::PasswordChange;
 use crate::web::api::sessions::{BulkRevocation, BulkRevoked};
 use crate::web::api::tokens::{Credentials, RefreshToken};
 use crate::web::api::users::{Created, Registration, UserPatch};
 use crate::web::api::wire::{PairJson, SessionDetailJson, SessionJson, UserJson};
 use crate::web::problem::Code;
+use crate::web::well_known::metadata::Metadata;
 
 pub(super) fn describe(to: &mut Description) {
     tokens(to);
@@ -18,6 +19,7 @@ pub(super) fn describe(to: &mut Description) {
     users(to);
     sessions(to);
     rest(to);
+    well_known(to);
 }
 
 fn tokens(to: &mut Description) {
@@ -162,4 +164,20 @@ fn rest(to: &mut Description) {
     to.operation((Get, "/health/ready"), "show_readiness", "Whether the database answers, too", Anybody)
         .answers::<HealthJson>(200, "It does.")
         .done();
+}
+
+fn well_known(to: &mut Description) {
+    to.operation((Get, "/.well-known/jwks.json"), "show_jwks", "Show the public keys of access tokens", Anybody)
+        .answers::<JwksJson>(200, "The keys, the next one among them; none with HS256.")
+        .answers_nothing(304, "They are those of If-None-Match.")
+        .done();
+    for (path, id) in [
+        ("/.well-known/oauth-authorization-server", "show_metadata"),
+        ("/.well-known/openid-configuration", "show_openid_configuration"),
+    ] {
+        to.operation((Get, path), id, "Show where the endpoints are and what they take", Anybody)
+            .answers::<Metadata<'_>>(200, "The metadata (RFC 8414).")
+            .answers_nothing(304, "They are those of If-None-Match.")
+            .done();
+    }
 }

@@ -44,3 +44,11 @@ pub(super) struct NamedUserJson {
 pub(super) struct HealthJson {
     status: String,
 }
+
+/// The public parts of the signing keys (RFC 7517 §5).
+#[derive(ToSchema)]
+#[schema(as = Jwks)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+pub(super) struct JwksJson {
+    keys: Vec<serde_json::Value>,
+}

@@ -11,6 +11,7 @@ use crate::auth::login::LoginError;
 use crate::auth::readiness::NotReady;
 use crate::auth::refresh::{RefreshError, Refusal};
 use crate::auth::register::{RegisterError, Unacceptable};
+use crate::auth::rotate_keys::{RetireError, RotateError};
 use crate::auth::update_user::UpdateError;
 use crate::auth::users::ListError;
 
@@ -104,6 +105,29 @@ impl From<ChangePasswordError> for Problem {
             ChangePasswordError::NotFound => Self::new(Code::NotFound),
             ChangePasswordError::AccountChanged => Self::new(Code::AccountChanged),
             ChangePasswordError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RotateError> for Problem {
+    fn from(error: RotateError) -> Self {
+        match error {
+            RotateError::SharedKey => Self::with_detail(Code::InvalidRequest, error.to_string()),
+            RotateError::NoLongerPermitted => Self::new(Code::InvalidToken),
+            RotateError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RetireError> for Problem {
+    fn from(error: RetireError) -> Self {
+        match error {
+            RetireError::NotFound => Self::new(Code::NotFound),
+            RetireError::NoLongerPermitted => Self::new(Code::InvalidToken),
+            RetireError::Failed(failure) => failure.into(),
+            RetireError::Signs | RetireError::Scheduled(_) | RetireError::StillAccepted(_) | RetireError::Already => {
+                Self::with_detail(Code::InvalidRequest, error.to_string())
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 const UNKNOWN: Expected = [303, 403, 404, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 40] = [
+const TABLE: [(&str, &str, Expected); 43] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
@@ -28,6 +28,9 @@ const TABLE: [(&str, &str, Expected); 40] = [
     ("POST", "/admin/setup", [403; 6]),
     ("GET", "/admin", ADMINS),
     ("GET", "/admin/keys", ADMINS),
+    ("POST", "/admin/keys/rotate", ACTIONS),
+    ("POST", "/admin/keys/replace", ACTIONS),
+    ("POST", "/admin/keys/{kid}/retire", ACTIONS),
     ("GET", "/admin/settings", ADMINS),
     ("GET", "/admin/audit", ADMINS),
     ("GET", "/admin/audit/export", ADMINS),

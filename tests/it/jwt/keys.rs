@@ -15,8 +15,14 @@ use crate::harness::TestApp;
 /// A new key that another instance begins to sign with.
 async fn new_key(forge: &Forge) -> StoredKey {
     let key = new_stored_key(JwtAlgorithm::Es256, &keyring(), forge.app.now()).unwrap().unwrap();
-    let stored = key.clone();
-    let made = move |connection: &mut _| signing_keys::make_current(connection, &stored);
+    let (stored, now) = (key.clone(), forge.app.now());
+    let made = move |connection: &mut _| {
+        for old in signing_keys::all(connection)?.iter().filter(|key| key.schedule().is_last()) {
+            signing_keys::supersede(connection, &old.kid, now)?;
+        }
+        signing_keys::insert(connection, &stored)?;
+        signing_keys::begin(connection, &stored.kid, now)
+    };
     forge.app.database.store().write(made).await.unwrap();
     key
 }
@@ -62,7 +68,7 @@ async fn f4_a_key_that_is_no_longer_stored_verifies_nothing_after_a_restart() {
     let token = forge.unchanged();
     forge.accepts("while the key is there", &token).await;
     let remove = |connection: &mut _| diesel::delete(relatch::store::schema::signing_keys::table).execute(connection);
-    assert_eq!(forge.app.database.store().write(remove).await.unwrap(), 1);
+    assert_eq!(forge.app.database.store().write(remove).await.unwrap(), 2, "the key that signs and the next one");
     let app = forge.app.restart(&variables("ES256")).await;
     let answer = app.send(app.request(reqwest::Method::GET, "/api/users/profile").bearer_auth(&token)).await;
     answer.expect_problem(401, "invalid_token");

@@ -8,7 +8,7 @@ mod holder;
 mod keys;
 mod signature;
 
-pub use forge::{Signer, part};
+pub use forge::{Signer, part, variables};
 
 use forge::{ALGORITHMS, every_algorithm};
 

@@ -11,8 +11,10 @@ use crate::web::admin::moment::Moment;
 const DAY: Duration = Duration::from_hours(24);
 /// A copy that is older than this is an old one.
 const BACKUP_AGE: Duration = Duration::from_hours(7 * 24);
-/// A key that has signed for longer should be replaced.
+/// A key that has signed for longer should be replaced, unless another period is configured.
 const KEY_AGE: Duration = Duration::from_hours(90 * 24);
+/// How much longer than that period it may take until somebody should look why the key is still there.
+const KEY_LATE: Duration = Duration::from_hours(24);
 /// Of a hundred parts of the disk, fewer than these are left.
 const DISK_LEFT: u64 = 15;
 
@@ -60,7 +62,8 @@ pub(super) fn attention(overview: &Overview, lifted: &[&'static str], console: &
             Some(_) => {}
         }
     }
-    if let Some(age) = overview.key_since.map(|since| overview.at.since(since)).filter(|age| *age > KEY_AGE) {
+    let key_age_limit = overview.key_rotation.map_or(KEY_AGE, |period| period + KEY_LATE);
+    if let Some(age) = overview.key_since.map(|since| overview.at.since(since)).filter(|age| *age > key_age_limit) {
         let days = age.as_secs() / DAY.as_secs();
         warn(format!("The key that signs access tokens is {days} days old."), "/admin/keys", "Keys");
     }

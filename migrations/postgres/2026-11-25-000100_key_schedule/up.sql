@@ -1,0 +1,11 @@
+-- A signing key has a schedule: `signs_from` says from when on it signs, `superseded_at` when another takes its place.
+-- Both may lie ahead. A key without `signs_from` is published and waits for its turn. `retired_at` is set where a key was
+-- taken out of use before its last token had expired, and means at once. Until now a key that had been superseded at the
+-- beginning of all times told that.
+ALTER TABLE signing_keys ADD COLUMN signs_from BIGINT;
+UPDATE signing_keys SET signs_from = created_at;
+ALTER TABLE signing_keys ADD COLUMN retired_at BIGINT;
+UPDATE signing_keys SET retired_at = created_at, superseded_at = created_at WHERE superseded_at = 0;
+UPDATE signing_keys SET superseded_at = created_at WHERE superseded_at < created_at;
+ALTER TABLE signing_keys ADD CONSTRAINT signing_keys_in_turn
+    CHECK (superseded_at IS NULL OR (signs_from IS NOT NULL AND superseded_at >= signs_from));
