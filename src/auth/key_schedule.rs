@@ -112,7 +112,9 @@ impl Turn {
                 && Some(&key.kid) != signs.as_ref()
                 && self.role(key, false) == KeyRole::Next
         };
-        let next = match keys.iter().rev().find(may_begin) {
+        // The one whose turn it would have been, or else the one that has waited longest.
+        let turn = |key: &&StoredKey| (key.schedule().is_waiting(), key.schedule().created_at);
+        let next = match keys.iter().filter(may_begin).min_by_key(turn) {
             Some(key) => key.clone(),
             None => self.make(connection)?,
         };

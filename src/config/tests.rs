@@ -87,6 +87,8 @@ fn every_variable_is_read_and_shown() {
         ("BCRYPT_COST", "13"),
         ("PASSWORD_MIN_LENGTH", "15"),
         ("MAX_SESSIONS_PER_USER", "5"),
+        ("KEY_ROTATION_DAYS", "0"),
+        ("JWKS_MAX_AGE", "3600"),
         ("JWT_PROFILE_CLAIMS", "off"),
         ("REGISTRATION", "closed"),
         ("RATE_LIMITS", "off"),
@@ -328,6 +330,8 @@ fn numbers_stay_within_their_bounds() {
         ("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", 1, 365),
         ("SESSION_MAX_DAYS", 1, 3_650),
         ("REFRESH_GRACE_SECONDS", 0, 300),
+        ("KEY_ROTATION_DAYS", 0, 3_650),
+        ("JWKS_MAX_AGE", 60, 86_400),
         ("BCRYPT_COST", 10, 16),
         ("PASSWORD_MIN_LENGTH", 8, 64),
         ("MAX_SESSIONS_PER_USER", 1, 10_000),
@@ -355,10 +359,11 @@ fn insecure_development_lifts_limits_on_this_machine_only() {
         ("INSECURE_DEVELOPMENT", "on"),
         ("BCRYPT_COST", "4"),
         ("JWT_TOKEN_EXPIRATION_MINUTES", "1440"),
+        ("JWKS_MAX_AGE", "1"),
         ("PUBLIC_URL", "http://localhost:8080"),
     ];
     assert!(config(lifted).insecure_development);
-    refused(&lifted[1..], &["JWT_TOKEN_EXPIRATION_MINUTES", "BCRYPT_COST"]);
+    refused(&lifted[1..], &["JWT_TOKEN_EXPIRATION_MINUTES", "JWKS_MAX_AGE", "BCRYPT_COST"]);
     for url in ["https://auth.example.com", "http://0.0.0.0:8080"] {
         refused(
             &[("INSECURE_DEVELOPMENT", "on"), ("BCRYPT_COST", "4"), ("PUBLIC_URL", url)],

@@ -9,7 +9,7 @@ use relatch::clock::SystemClock;
 use relatch::store::signing_keys;
 use serde_json::json;
 
-use crate::harness::{Binary, Database, PASSWORD, TestApp, configuration};
+use crate::harness::{Binary, Database, PASSWORD, TestApp, configuration, execute};
 
 fn names(backend: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(backend);
@@ -42,6 +42,49 @@ async fn the_schema_goes_up_down_and_up_again_and_works_afterwards() {
     after.login("saif", PASSWORD).await.expect_problem(401, "invalid_credentials");
     // The counter of user ids is back too: this is an empty store.
     assert_eq!(after.user("saif").await.id, 1);
+}
+
+/// The statements of a migration for the database under test.
+fn statements(database: &Database, name: &str, direction: &str) -> String {
+    let backend = if database.is_postgres() { "postgres" } else { "sqlite" };
+    let path = format!("migrations/{backend}/{name}/{direction}.sql");
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[tokio::test]
+async fn keys_of_a_store_from_before_they_had_schedules_are_what_they_were() {
+    let app = TestApp::start().await;
+    let person = app.user("saif").await;
+    let kids = crate::keys::kids(&app).await;
+    let database = Arc::clone(&app.database);
+    let before = "2026-11-25-000100_key_schedule";
+    execute(&database, &statements(&database, before, "down")).await;
+    // Besides the key that signs: one that was superseded a minute ago, and one of a store that was put back.
+    let copy = |kid: &str, superseded: i64| {
+        format!(
+            "INSERT INTO signing_keys (kid, algorithm, public_jwk, sealed_private_key, sealed_with, created_at, \
+             superseded_at) SELECT '{kid}', algorithm, public_jwk, sealed_private_key, sealed_with, created_at, \
+             {superseded} FROM signing_keys WHERE kid = '{}'",
+            kids[0]
+        )
+    };
+    let superseded = app.now().after(std::time::Duration::from_secs(60));
+    execute(&database, &copy("superseded", superseded.as_micros())).await;
+    execute(&database, &copy("retired", 0)).await;
+    execute(&database, &statements(&database, before, "up")).await;
+    let keys = database.store().read(signing_keys::all).await.unwrap();
+    let schedule = |kid: &str| keys.iter().find(|key| key.kid == kid).unwrap().schedule();
+    let made = schedule(&kids[0]).created_at;
+    assert_eq!((schedule(&kids[0]).signs_from, schedule(&kids[0]).superseded_at), (Some(made), None));
+    assert_eq!((schedule("superseded").superseded_at, schedule("superseded").retired_at), (Some(superseded), None));
+    assert_eq!(schedule("retired").retired_at, Some(made));
+    execute(&database, "DELETE FROM signing_keys WHERE kid IN ('superseded', 'retired')").await;
+    let app = app.restart(&[]).await;
+    let now = crate::keys::kids(&app).await;
+    assert!(now.len() == 2 && now[0] == kids[0] && now[1] != kids[1], "there is a next key again: {now:?}");
+    app.send(app.request(reqwest::Method::GET, "/api/users/profile").bearer_auth(&person.access_token))
+        .await
+        .expect_status(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

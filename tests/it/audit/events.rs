@@ -350,6 +350,7 @@ async fn purged_accounts_and_what_operators_do_have_their_events() {
             ("store.restored", "operator"),
             ("signing_key.retired", "operator"),
             ("signing_key.created", "operator"),
+            ("signing_key.created", "operator"),
         ]
     );
     assert_eq!(news[7].subject_user_id, Some(user.id));

@@ -2,6 +2,8 @@
 
 mod commands;
 mod instances;
+mod issued;
+mod load;
 mod metadata;
 mod published;
 mod rotation;
@@ -27,7 +29,7 @@ async fn published(app: &TestApp) -> Vec<Value> {
 }
 
 /// Their ids, the one that signs first.
-async fn kids(app: &TestApp) -> Vec<String> {
+pub async fn kids(app: &TestApp) -> Vec<String> {
     published(app).await.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
