@@ -13,7 +13,7 @@ use crate::domain::user::User;
 use crate::store::QueryResult;
 use crate::store::connection::AnyConnection;
 use crate::store::user_lists::{self, Key, Part, Place};
-pub use crate::store::user_lists::{Count, LOOKED_AT, Sort, SortBy};
+pub use crate::store::user_lists::{Count, Sort, SortBy};
 use crate::store::users::{StatusFilter, UserFilter};
 
 /// Which users are asked for, and in which order.
@@ -76,6 +76,11 @@ impl UserListQuery {
             }
             _ => self.sort,
         }
+    }
+
+    /// How many users each walk of a page looks at, at most.
+    pub fn looks_at(&self) -> i64 {
+        user_lists::look_at(&self.filter())
     }
 
     fn filter(&self) -> UserFilter {

@@ -131,9 +131,28 @@ pub enum Key {
     Email(String),
 }
 
-/// The usernames of those of these users who are there.
-pub fn names(connection: &mut AnyConnection, ids: Vec<i64>) -> QueryResult<Vec<(i64, String)>> {
-    users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(connection)
+/// Whom these keys name, without those that nobody has.
+pub fn ids_of(connection: &mut AnyConnection, keys: &[Key]) -> QueryResult<Vec<(Key, UserId)>> {
+    let (mut usernames, mut emails) = (Vec::new(), Vec::new());
+    for key in keys {
+        match key {
+            Key::Username(key) => usernames.push(key.as_str()),
+            Key::Email(key) => emails.push(key.as_str()),
+        }
+    }
+    let query = users::table.select((users::id, users::username_key, users::email_key)).into_boxed();
+    // An empty list of either would be looked for among all users.
+    let query = match (usernames.is_empty(), emails.is_empty()) {
+        (_, true) => query.filter(users::username_key.eq_any(usernames)),
+        (true, false) => query.filter(users::email_key.eq_any(emails)),
+        (false, false) => query.filter(users::username_key.eq_any(usernames).or(users::email_key.eq_any(emails))),
+    };
+    let found: Vec<(i64, String, String)> = query.load(connection)?;
+    let of = |(id, username, email): (i64, String, String)| {
+        let id = UserId::new(id);
+        [Key::Username(username), Key::Email(email)].into_iter().filter_map(move |key| Some((key, id?)))
+    };
+    Ok(found.into_iter().flat_map(of).collect())
 }
 
 /// The stored password of a user.

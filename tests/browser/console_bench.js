@@ -30,9 +30,13 @@ const unescape = (url) => url.replaceAll("&amp;", "&").replaceAll("&#38;", "&");
 const first = (text, pattern) => pattern.exec(text)?.[1];
 
 const signIn = async () => {
-  const form = await ask("/admin/sign-in");
-  const token = first(form.text, /name="token" value="([^"]*)"/);
-  const answer = await ask("/admin/sign-in", { token, identifier: "root", password: PASSWORD });
+  let answer;
+  // Passwords are hashed when nothing else has to be done: beside a build, that may take longer than a request waits.
+  for (let attempt = 0; attempt < 40 && (answer === undefined || answer.status === 503); attempt += 1) {
+    const form = await ask("/admin/sign-in");
+    const token = first(form.text, /name="token" value="([^"]*)"/);
+    answer = await ask("/admin/sign-in", { token, identifier: "root", password: PASSWORD });
+  }
   if (answer.status !== 303) throw new Error(`the sign-in failed: ${answer.status}\n${answer.text}`);
 };
 
@@ -90,16 +94,18 @@ const list = async (name, path) => {
 await measure("dashboard", "/admin");
 await measure("dashboard, 30 days", "/admin?range=30d");
 await list("users", "/admin/users");
+await measure("users, 200 per page", "/admin/users?size=200");
 for (const link of users.text.matchAll(/<th scope="col"[^>]*><a href="([^"]+)"/g)) {
   const path = unescape(link[1]);
   if (!path.includes("sort=")) continue;
   await measure(`users, ${first(path, /sort=([^&]*)/)}`, path);
   const back = unescape(first((await ask(path)).text, /aria-sort="[^"]+"><a href="([^"]+)"/) ?? path);
-  await measure(`users, ${first(back, /sort=([^&]*)/)}`, back);
+  await measure(`users, ${first(back, /sort=([^&]*)/) ?? "in the order of before"}`, back);
 }
 for (const query of [
   "q=amina", "q=a", "q=nobody-at-all", "role=Admin", "role=User", "status=active", "status=disabled", "status=deleted",
-  "role=Admin&status=disabled", "role=Admin&status=disabled&q=zain", "status=deleted&q=a",
+  "role=Admin&status=disabled", "role=Admin&status=disabled&q=zain", "status=deleted&q=a", "q=a&sort=email",
+  "q=a&role=User&status=active",
 ]) {
   await measure(`users, ${query}`, `/admin/users?${query}`);
 }
@@ -123,19 +129,25 @@ for (const query of [
   "type=login.succeeded", "type=login.*", "type=session.reuse_detected", "type=user.purged", "result=denied", "result=failed",
   `actor=${somebody}`, "actor=1", `subject=${busiest}`, "subject=nobody-at-all", `ip=${address}`, "ip=100.64.0.0/16",
   "ip=192.0.2.1", `session=${session}`, `request_id=${request}`, `from=${lastWeek}&to=${today}`, "from=1990-01-01&to=1990-01-02",
-  `type=login.failed&subject=${busiest}`,
+  `type=login.failed&subject=${busiest}`, "actor=root&subject=nobody-at-all", "actor=root",
+  // Each part has very many, and hardly anything is both.
+  "actor=1&type=login.succeeded", "actor=1&result=denied", "actor=1&ip=100.64.0.0/16", "result=succeeded&ip=100.64.0.0/16",
+  "result=denied&ip=100.64.0.0/10", "type=login.*&ip=100.64.0.0/10", `actor=1&type=login.*&from=${lastWeek}`,
 ]) {
   await measure(`audit, ${query}`, `/admin/audit?${query}`);
 }
 for (const page of ["keys", "settings", "maintenance", "me"]) await measure(page, `/admin/${page}`);
 
 const pad = (text, width) => String(text).padStart(width);
-console.log(`${"page".padEnd(56)}${pad("p50 ms", 9)}${pad("p99 ms", 9)}${pad("KB gz", 8)}`);
-for (const { name, p50, p99, bytes, wrong } of rows) {
+if (!sizesOnly) console.log(`${"page".padEnd(56)}${pad("p50 ms", 9)}${pad("p99 ms", 9)}${pad("KB gz", 8)}`);
+for (const { name, p50, p99, bytes, wrong } of sizesOnly ? rows.filter(({ wrong }) => wrong.length > 0) : rows) {
   const numbers = pad(p50.toFixed(1), 9) + pad(p99.toFixed(1), 9) + pad((bytes / 1024).toFixed(1), 8);
   console.log(`${name.slice(0, 55).padEnd(56)}${numbers}  ${wrong.join(", ")}`);
 }
 const wrong = rows.filter((row) => row.wrong.length > 0).length;
 const slowest = Math.max(...rows.map((row) => row.p99));
-console.log(`\n${rows.length} pages, ${wrong} beyond a limit (p99 ${LIMIT_MS} ms, ${LIMIT_BYTES / 1024} KB), the slowest ${slowest.toFixed(1)} ms`);
+const largest = Math.max(...rows.map((row) => row.bytes)) / 1024;
+const limits = sizesOnly ? `${LIMIT_BYTES / 1024} KB` : `p99 ${LIMIT_MS} ms, ${LIMIT_BYTES / 1024} KB`;
+const most = [...(sizesOnly ? [] : [`the slowest ${slowest.toFixed(1)} ms`]), `the largest ${largest.toFixed(1)} KB`].join(", ");
+console.log(`\n${rows.length} pages, ${wrong} beyond a limit (${limits}), ${most}`);
 process.exitCode = wrong === 0 ? 0 : 1;

@@ -42,14 +42,20 @@ impl Export {
 
     /// The next events; none at the end.
     pub async fn next(&mut self, auth: &Auth) -> Result<Vec<AuditEvent>, Failure> {
-        if self.is_done {
-            return Ok(Vec::new());
+        // Where hardly any event is what is asked for, there may be none among those of one look.
+        while !self.is_done {
+            let (query, behind) = (self.query.clone(), self.behind);
+            let (events, looked_to) =
+                auth.read(move |connection| find(connection, &query, Direction::Newer, behind, BATCH)).await?;
+            let is_full = i64::try_from(events.len()).is_ok_and(|found| found >= BATCH);
+            let last = events.last().map(|event| EventKey { occurred_at: event.occurred_at, id: event.id });
+            self.behind = looked_to.or(last);
+            self.is_done = !is_full && looked_to.is_none();
+            if !events.is_empty() {
+                return Ok(events);
+            }
         }
-        let (query, behind) = (self.query.clone(), self.behind);
-        let events = auth.read(move |connection| find(connection, &query, Direction::Newer, behind, BATCH)).await?;
-        self.is_done = i64::try_from(events.len()).unwrap_or(i64::MAX) < BATCH;
-        self.behind = events.last().map(|event| EventKey { occurred_at: event.occurred_at, id: event.id });
-        Ok(events)
+        Ok(Vec::new())
     }
 }
 

@@ -1,6 +1,5 @@
 //! Looking at the audit trail, for admins and operators.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,9 +15,11 @@ use crate::domain::audit::{Kind, Outcome};
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::store::audit_events::{self, Direction, EventFilter, EventKey, StoredEvent};
+use crate::store::QueryResult;
+pub use crate::store::audit_events::LOOK_AT;
+use crate::store::audit_events::{self, Direction, EventFilter, EventKey, ListedEvent};
 use crate::store::connection::AnyConnection;
-use crate::store::{QueryResult, users};
+use crate::store::users::{self, Key};
 
 /// Which events are asked for; every part that is given must hold.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +103,8 @@ pub struct EventPage {
     pub next: Option<String>,
     /// Where newer events follow.
     pub previous: Option<String>,
+    /// When this page is not full because only so many were looked at: to when, in the direction of the page.
+    pub looked_to: Option<Timestamp>,
 }
 
 /// A place between two events, and which way to go from there.
@@ -134,7 +137,7 @@ impl CursorKey for Place {
     }
 }
 
-/// A page of events, the newest first. A name that nobody has finds nothing.
+/// A page of events, the newest first: three statements at most. A name that nobody has finds nothing.
 pub async fn list_events(
     auth: &Auth,
     query: EventQuery,
@@ -144,47 +147,61 @@ pub async fn list_events(
     let place = cursor.map(|cursor| cursor::decode::<Place>(&auth.keyring, cursor)).transpose()?;
     let direction = place.as_ref().map_or(Direction::Older, |place| place.0);
     let from = place.as_ref().map(|place| place.1);
-    let found = auth.read(move |connection| find(connection, &query, direction, from, i64::from(limit) + 1)).await?;
-    let mut events = found;
-    let more = events.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    if direction == Direction::Newer {
-        events.reverse();
-    }
-    let (has_older, has_newer) = match (direction, from) {
-        (Direction::Older, from) => (more, from.is_some()),
-        (Direction::Newer, _) => (true, more),
+    let (mut events, looked_to) =
+        auth.read(move |connection| find(connection, &query, direction, from, i64::from(limit) + 1)).await?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = events.len() > size;
+    events.truncate(size);
+    // Where the page ends on the side that it was read to, and where it began. A page without events is left by way of
+    // the one that led to it.
+    let far = if more { events.last().map(AuditEvent::key) } else { looked_to };
+    let near = from.map(|from| events.first().map_or_else(|| before(direction, from), AuditEvent::key));
+    let (next, previous) = match direction {
+        Direction::Older => (far, near),
+        Direction::Newer => {
+            events.reverse();
+            (near, far)
+        }
     };
-    let place = |event: Option<&AuditEvent>, direction| {
-        event.map(|event| cursor::encode(&auth.keyring, &Place(direction, event.key())))
-    };
+    let place = |key: Option<EventKey>, direction| key.map(|key| cursor::encode(&auth.keyring, &Place(direction, key)));
     Ok(EventPage {
-        next: place(events.last().filter(|_| has_older), Direction::Older),
-        previous: place(events.first().filter(|_| has_newer), Direction::Newer),
         events,
+        next: place(next, Direction::Older),
+        previous: place(previous, Direction::Newer),
+        looked_to: looked_to.map(|key| key.occurred_at),
     })
 }
 
-/// Up to `limit` events that the query means, in one direction.
+/// The place in front of an event, for going back to it.
+const fn before(direction: Direction, key: EventKey) -> EventKey {
+    let id = match direction {
+        Direction::Older => key.id.saturating_sub(1),
+        Direction::Newer => key.id.saturating_add(1),
+    };
+    EventKey { id, ..key }
+}
+
+/// Up to `limit` events that the query means, in one direction, and where the search ended if that was not at the end.
 pub(super) fn find(
     connection: &mut AnyConnection,
     query: &EventQuery,
     direction: Direction,
     from: Option<EventKey>,
     limit: i64,
-) -> QueryResult<Vec<AuditEvent>> {
-    let Some(filter) = filter_of(connection, query)? else { return Ok(Vec::new()) };
-    let stored = audit_events::list(connection, &filter, direction, from, limit)?;
-    let ids = stored.iter().flat_map(|event| [event.actor_user_id, event.subject_user_id]).flatten().collect();
-    let names: HashMap<i64, String> = users::names(connection, ids)?.into_iter().collect();
-    stored.into_iter().map(|event| read(event, &names)).collect()
+) -> QueryResult<(Vec<AuditEvent>, Option<EventKey>)> {
+    let Some(filter) = filter_of(connection, query)? else { return Ok((Vec::new(), None)) };
+    let found = audit_events::list(connection, &filter, direction, from, limit)?;
+    Ok((found.events.into_iter().map(read).collect::<QueryResult<_>>()?, found.looked_to))
 }
 
 /// `None` when nothing can be found, since nobody has a name or a kind never comes to a result.
 fn filter_of(connection: &mut AnyConnection, query: &EventQuery) -> QueryResult<Option<EventFilter>> {
-    let (actor, subject) =
-        (resolve(connection, query.actor.as_deref())?, resolve(connection, query.subject.as_deref())?);
-    let (Some(actor), Some(subject)) = (actor, subject) else { return Ok(None) };
+    let (Some(actor), Some(subject)) = (party(query.actor.as_deref()), party(query.subject.as_deref())) else {
+        return Ok(None);
+    };
+    let keys: Vec<_> = [&actor, &subject].into_iter().filter_map(Party::key).cloned().collect();
+    let known = if keys.is_empty() { Vec::new() } else { users::ids_of(connection, &keys)? };
+    let (Some(actor), Some(subject)) = (actor.among(&known), subject.among(&known)) else { return Ok(None) };
     let kinds = match query.result {
         None => query.kinds.clone(),
         // What comes of an event is a matter of its kind.
@@ -208,27 +225,47 @@ fn filter_of(connection: &mut AnyConnection, query: &EventQuery) -> QueryResult<
     }))
 }
 
-/// Whom a name means, if one is given; `None` when nobody. An id is taken as it is: events outlive their users.
-fn resolve(connection: &mut AnyConnection, name: Option<&str>) -> QueryResult<Option<Option<UserId>>> {
-    let Some(name) = name else { return Ok(Some(None)) };
-    if let Some(id) = UserId::parse(name) {
-        return Ok(Some(Some(id)));
-    }
-    let Some(key) = key_of(name) else { return Ok(None) };
-    Ok(users::find_by_key(connection, &key)?.map(|(user, _)| Some(user.id)))
+/// Whom a part of a query means.
+enum Party {
+    Anybody,
+    /// An id is taken as it is: events outlive their users.
+    Id(UserId),
+    Named(Key),
 }
 
-fn read(event: StoredEvent, names: &HashMap<i64, String>) -> QueryResult<AuditEvent> {
-    let user = |id: Option<i64>| {
-        let id = UserId::new(id?)?;
-        Some(NamedUser { id, username: names.get(&id.get()).cloned() })
-    };
+impl Party {
+    const fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Named(key) => Some(key),
+            Self::Anybody | Self::Id(_) => None,
+        }
+    }
+
+    /// `None` when it is nobody.
+    fn among(self, known: &[(Key, UserId)]) -> Option<Option<UserId>> {
+        match self {
+            Self::Anybody => Some(None),
+            Self::Id(id) => Some(Some(id)),
+            Self::Named(key) => known.iter().find(|(found, _)| *found == key).map(|(_, id)| Some(*id)),
+        }
+    }
+}
+
+/// `None` when nobody can have such a name.
+fn party(name: Option<&str>) -> Option<Party> {
+    let Some(name) = name else { return Some(Party::Anybody) };
+    UserId::parse(name).map(Party::Id).or_else(|| key_of(name).map(Party::Named))
+}
+
+fn read(listed: ListedEvent) -> QueryResult<AuditEvent> {
+    let ListedEvent { event, actor, subject } = listed;
+    let user = |id: Option<i64>, username| UserId::new(id?).map(|id| NamedUser { id, username });
     Ok(AuditEvent {
         id: event.id,
         occurred_at: Timestamp::from_micros(event.occurred_at),
         address: event.address()?,
-        actor: user(event.actor_user_id),
-        subject: user(event.subject_user_id),
+        actor: user(event.actor_user_id, actor),
+        subject: user(event.subject_user_id, subject),
         session_id: event.session_id.and_then(|id| <[u8; 16]>::try_from(id).ok()).map(SessionId::from_bytes),
         // What somebody changed beside the server may be no JSON; it is shown as it is, and the seal tells.
         detail: serde_json::from_str(&event.detail).unwrap_or(Value::String(event.detail)),

@@ -1,27 +1,27 @@
 //! Finding events: each filter goes through an index, and an empty answer costs as little as a full one.
 //!
 //! Planners guess badly where one part of a filter is rare and another is not. So the part to go by is chosen here, by
-//! a look at how many events it has, and the others are written so that no planner goes by them.
+//! a look at how many events it has, and the others are written so that no planner goes by them. Where all have many,
+//! so many are looked at; whoever asks is told where that ended.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::StoredEvent;
+use super::part::{Part, Use};
+use super::statement::Statement;
 use crate::domain::audit::Kind;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::store::address;
 use crate::store::connection::AnyConnection;
-use crate::store::schema::audit_events;
 
-/// A part of a filter that has more events than this is one to filter by, not to go by.
-const MANY: i64 = 10_000;
-/// A part that has no more than this is gone by without a look at the others.
-const FEW: i64 = 1_000;
+/// How many events of one part a page looks at. A part that has fewer is looked at to its end.
+pub const LOOK_AT: i64 = 5_000;
+/// Of more kinds than these together, each would be looked at too little.
+const FEW_KINDS: usize = 4;
 
 /// Which events are meant; every part that is given must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -49,7 +49,8 @@ pub struct EventFilter {
 pub struct EventKey {
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// The row's number, which tells apart what happened at once.
+    /// The row's number, which tells apart what happened at once. Beyond all of them, what happened at once is on one
+    /// side.
     pub id: i64,
 }
 
@@ -62,32 +63,96 @@ pub enum Direction {
     Newer,
 }
 
-type Condition =
-    Box<dyn BoxableExpression<audit_events::table, <AnyConnection as Connection>::Backend, SqlType = Bool>>;
-type Key = (i64, i64);
+impl Direction {
+    const fn order(self) -> &'static str {
+        match self {
+            Self::Older => "DESC",
+            Self::Newer => "ASC",
+        }
+    }
+}
 
-/// Up to `limit` events in one direction from a key; without one, from the newest or the oldest.
+/// An event, and the usernames of who did it and whom it concerns as they are now.
+#[derive(Clone, PartialEq, Eq, Debug, Queryable)]
+pub struct ListedEvent {
+    /// The event.
+    pub event: StoredEvent,
+    /// `None` when nobody did it, or the account was removed for good.
+    pub actor: Option<String>,
+    /// Likewise.
+    pub subject: Option<String>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The events, in the direction.
+    pub events: Vec<ListedEvent>,
+    /// The search ended here, and there may be events behind it.
+    pub looked_to: Option<EventKey>,
+}
+
+/// In the order of [`StoredEvent`]'s fields.
+const COLUMNS: [&str; 15] = [
+    "id",
+    "occurred_at",
+    "kind",
+    "severity",
+    "result",
+    "actor_kind",
+    "actor_user_id",
+    "subject_user_id",
+    "session_id",
+    "ip",
+    "user_agent",
+    "request_id",
+    "detail",
+    "seal_number",
+    "seal_digest",
+];
+type EventColumns = (
+    BigInt,
+    BigInt,
+    Text,
+    Text,
+    Text,
+    Text,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Binary>,
+    Nullable<Binary>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Text,
+    Nullable<BigInt>,
+    Nullable<Binary>,
+);
+
+/// Up to `limit` events in one direction from a key; without one, from the newest or the oldest. Two statements.
 pub fn list(
     connection: &mut AnyConnection,
     filter: &EventFilter,
     direction: Direction,
     from: Option<EventKey>,
     limit: i64,
-) -> QueryResult<Vec<StoredEvent>> {
-    let range = Range { direction, from, since: filter.from, until: filter.to };
-    let ids = keys(connection, filter, &range, limit)?;
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut events: Vec<StoredEvent> = audit_events::table
-        .filter(audit_events::id.eq_any(ids.iter().map(|(_, id)| *id).collect::<Vec<_>>()))
-        .select(StoredEvent::as_select())
-        .load(connection)?;
-    events.sort_unstable_by_key(|event| (event.occurred_at, event.id));
+) -> QueryResult<Found> {
+    let parts = Part::of(filter);
+    let range = Range { direction, from, since: filter.from, until: filter.to, edge: None };
+    let way = choose(connection, &parts, &range)?;
+    let range = Range { edge: way.edge, ..range };
+    let mut events: Vec<ListedEvent> = listed(&parts, way.along, &range, limit).load(connection)?;
+    events.sort_unstable_by_key(|listed| (listed.event.occurred_at, listed.event.id));
     if direction == Direction::Older {
         events.reverse();
     }
-    Ok(events)
+    let is_full = i64::try_from(events.len()).is_ok_and(|found| found >= limit);
+    let id = match direction {
+        Direction::Older => i64::MIN,
+        Direction::Newer => i64::MAX,
+    };
+    let looked_to = way.edge.filter(|_| !is_full);
+    let looked_to = looked_to.map(|edge| EventKey { occurred_at: Timestamp::from_micros(edge), id });
+    Ok(Found { events, looked_to })
 }
 
 struct Range {
@@ -95,214 +160,157 @@ struct Range {
     from: Option<EventKey>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
+    /// When the last of those happened that are looked at.
+    edge: Option<i64>,
 }
 
 impl Range {
-    fn conditions(&self) -> Vec<Condition> {
-        let mut all: Vec<Condition> = Vec::new();
+    fn push<Row>(&self, out: &mut Statement<Row>) {
         if let Some(since) = self.since {
-            all.push(Box::new(audit_events::occurred_at.ge(since.as_micros())));
+            out.sql(" AND occurred_at >= ").number(since.as_micros());
         }
         if let Some(until) = self.until {
-            all.push(Box::new(audit_events::occurred_at.lt(until.as_micros())));
+            out.sql(" AND occurred_at < ").number(until.as_micros());
         }
+        let (behind, as_far_as) = match self.direction {
+            Direction::Older => ("<", ">="),
+            Direction::Newer => (">", "<="),
+        };
         if let Some(key) = self.from {
-            let behind = match self.direction {
-                Direction::Older => "(occurred_at, id) < (",
-                Direction::Newer => "(occurred_at, id) > (",
-            };
-            let pair = sql::<Bool>(behind).bind::<BigInt, _>(key.occurred_at.as_micros()).sql(", ");
-            all.push(Box::new(pair.bind::<BigInt, _>(key.id).sql(")")));
+            out.sql(&format!(" AND (occurred_at, id) {behind} ("));
+            out.number(key.occurred_at.as_micros()).sql(", ").number(key.id).sql(")");
         }
-        all
-    }
-}
-
-/// A part of a filter, on one column.
-#[derive(Clone)]
-enum Part {
-    Number(&'static str, i64),
-    Bytes(&'static str, Vec<u8>),
-    Text(&'static str, String),
-    Network(Vec<u8>, Vec<u8>),
-    Kinds(Vec<Kind>),
-}
-
-/// Whether an index may be used for a part, or must not be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Index,
-    Filter,
-}
-
-impl Part {
-    /// The parts of a filter, those first that have few events as a rule.
-    fn of(filter: &EventFilter) -> Vec<Self> {
-        let mut parts = Vec::new();
-        parts.extend(filter.session.map(|session| Self::Bytes("session_id", session.as_bytes().to_vec())));
-        parts.extend(filter.request_id.map(|id| Self::Text("request_id", id.to_string())));
-        parts.extend(filter.subject.map(|user| Self::Number("subject_user_id", user.get())));
-        parts.extend(filter.actor.map(|user| Self::Number("actor_user_id", user.get())));
-        parts.extend(filter.network.map(|network| {
-            let (first, last) = (address::to_bytes(network.network()), address::to_bytes(network.broadcast()));
-            if first == last { Self::Bytes("ip", first) } else { Self::Network(first, last) }
-        }));
-        parts.extend(filter.kinds.clone().map(Self::Kinds));
-        parts
-    }
-
-    fn condition(&self, how: Use) -> Condition {
-        let column = |name: &str| match how {
-            Use::Index => name.to_owned(),
-            Use::Filter => format!("coalesce({name}, {name})"),
-        };
-        match self {
-            Self::Number(name, number) => {
-                Box::new(sql::<Bool>(&format!("{} = ", column(name))).bind::<BigInt, _>(*number))
-            }
-            Self::Bytes(name, bytes) => {
-                Box::new(sql::<Bool>(&format!("{} = ", column(name))).bind::<Binary, _>(bytes.clone()))
-            }
-            Self::Text(name, text) => {
-                Box::new(sql::<Bool>(&format!("{} = ", column(name))).bind::<Text, _>(text.clone()))
-            }
-            Self::Network(first, last) => {
-                let from = sql::<Bool>(&format!("{} >= ", column("ip"))).bind::<Binary, _>(first.clone());
-                Box::new(from.sql(&format!(" AND {} <= ", column("ip"))).bind::<Binary, _>(last.clone()))
-            }
-            Self::Kinds(kinds) => {
-                // The names are our own and have no quotes.
-                let names: Vec<_> = kinds.iter().map(|kind| format!("'{}'", kind.as_str())).collect();
-                match names.as_slice() {
-                    [name] => Box::new(sql::<Bool>(&format!("{} = {name}", column("kind")))),
-                    names => Box::new(sql::<Bool>(&format!("{} IN ({})", column("kind"), names.join(", ")))),
-                }
-            }
+        if let Some(edge) = self.edge {
+            out.sql(&format!(" AND occurred_at {as_far_as} ")).number(edge);
         }
     }
 
-    /// The keys of this part alone, through its index, that also satisfy `others`.
-    fn keys(
-        &self,
-        connection: &mut AnyConnection,
-        range: &Range,
-        others: &[Self],
-        limit: i64,
-    ) -> QueryResult<Vec<Key>> {
-        let conditions = |part: &Self| {
-            let mut all = range.conditions();
-            all.push(part.condition(Use::Index));
-            all.extend(others.iter().map(|other| other.condition(Use::Filter)));
-            all
-        };
-        match self {
-            // Each kind's events are in order, those of several are not: so each is asked by itself.
-            Self::Kinds(kinds) => {
-                let mut found = Vec::new();
-                for kind in kinds {
-                    let part = Self::Kinds(vec![*kind]);
-                    found.extend(select(connection, conditions(&part), range.direction, Order::Indexed, limit)?);
-                }
-                found.sort_unstable();
-                if range.direction == Direction::Older {
-                    found.reverse();
-                }
-                found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-                Ok(found)
-            }
-            // Addresses of a network are in the index by address first: what is few enough is sorted.
-            Self::Network(..) => select(connection, conditions(self), range.direction, Order::Sorted, limit),
-            _ => select(connection, conditions(self), range.direction, Order::Indexed, limit),
-        }
-    }
-
-    /// How many events this part has in the range, as far as that is worth knowing.
-    fn estimate(&self, connection: &mut AnyConnection, range: &Range) -> QueryResult<i64> {
-        let range = Range { from: None, ..*range };
-        let found = match self {
-            Self::Network(..) => {
-                let mut all = range.conditions();
-                all.push(self.condition(Use::Index));
-                let mut query = audit_events::table.select(audit_events::id).limit(MANY).into_boxed();
-                for condition in all {
-                    query = query.filter(condition);
-                }
-                query.order(audit_events::ip).load::<i64>(connection)?.len()
-            }
-            Self::Kinds(kinds) => {
-                let mut found = 0;
-                for kind in kinds {
-                    if found < usize::try_from(MANY).unwrap_or(usize::MAX) {
-                        found += Self::Kinds(vec![*kind]).keys(connection, &range, &[], MANY)?.len();
-                    }
-                }
-                found
-            }
-            _ => self.keys(connection, &range, &[], MANY)?.len(),
-        };
-        Ok(i64::try_from(found).unwrap_or(i64::MAX))
+    fn order(&self) -> String {
+        let order = self.direction.order();
+        format!(" ORDER BY occurred_at {order}, id {order}")
     }
 }
 
-fn keys(connection: &mut AnyConnection, filter: &EventFilter, range: &Range, limit: i64) -> QueryResult<Vec<Key>> {
-    let mut parts = Part::of(filter);
-    let needs_a_look = parts.len() > 1 || matches!(parts.first(), Some(Part::Network(..)));
-    let chosen = if needs_a_look { choose(connection, &parts, range)? } else { (!parts.is_empty()).then_some(0) };
-    match chosen {
-        Some(index) => {
-            let part = parts.remove(index);
-            part.keys(connection, range, &parts, limit)
-        }
-        None => {
-            let mut conditions = range.conditions();
-            conditions.extend(parts.iter().map(|part| part.condition(Use::Filter)));
-            select(connection, conditions, range.direction, Order::Indexed, limit)
-        }
-    }
+/// What to go by.
+struct Way {
+    /// The part whose index it is; without one, it is the time.
+    along: Option<usize>,
+    /// Where to stop, unless there are few enough for all of them to be looked at.
+    edge: Option<i64>,
 }
 
-/// The first part with few events, or the one with the fewest. Where all have many, the first whose events are in order; a network that has many
-/// is met soon enough on the way through time.
-fn choose(connection: &mut AnyConnection, parts: &[Part], range: &Range) -> QueryResult<Option<usize>> {
-    let mut fewest: Option<(i64, usize)> = None;
-    for (index, part) in parts.iter().enumerate() {
-        let estimate = part.estimate(connection, range)?;
-        if estimate <= FEW {
-            return Ok(Some(index));
-        }
-        if estimate < MANY && fewest.is_none_or(|(least, _)| estimate < least) {
-            fewest = Some((estimate, index));
-        }
-    }
-    let in_order = || parts.iter().position(|part| !matches!(part, Part::Network(..)));
-    Ok(fewest.map(|(_, index)| index).or_else(in_order))
-}
+/// What a look at one walk found: the number of its part, how many events it has ahead, up to a limit, and when the last
+/// of these happened.
+type Look = (i64, i64, Option<i64>);
 
-/// Whether an index gives the order, or the few rows are to be sorted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Indexed,
-    Sorted,
-}
-
-fn select(
-    connection: &mut AnyConnection,
-    conditions: Vec<Condition>,
-    direction: Direction,
-    order: Order,
-    limit: i64,
-) -> QueryResult<Vec<Key>> {
-    let mut query = audit_events::table.select((audit_events::occurred_at, audit_events::id)).limit(limit).into_boxed();
-    for condition in conditions {
-        query = query.filter(condition);
+/// The part that has the fewest events ahead. Where all have many, the first whose events are in order; those of a
+/// network and of many kinds are met soon enough on the way through time.
+fn choose(connection: &mut AnyConnection, parts: &[Part], range: &Range) -> QueryResult<Way> {
+    match parts {
+        [] => return Ok(Way { along: None, edge: None }),
+        [part] if part.is_in_order() => return Ok(Way { along: Some(0), edge: None }),
+        _ => {}
     }
-    let (time, id) = (audit_events::occurred_at, audit_events::id);
-    let query = match (order, direction) {
-        (Order::Indexed, Direction::Older) => query.order((time.desc(), id.desc())),
-        (Order::Indexed, Direction::Newer) => query.order((time, id)),
-        // A sum is in no index.
-        (Order::Sorted, Direction::Older) => query.order(((time + 0).desc(), id.desc())),
-        (Order::Sorted, Direction::Newer) => query.order((time + 0, id)),
+    let looks: Vec<Look> = looks(parts, range).load(connection)?;
+    // The time is the part behind the others.
+    let of = |index: usize| looks.iter().filter(move |(part, ..)| usize::try_from(*part) == Ok(index));
+    let limit = |index: usize| parts.get(index).map_or(LOOK_AT, Part::limit);
+    let edge = |index: usize| {
+        let edges = of(index).filter(|(_, found, _)| *found >= limit(index)).filter_map(|(_, _, edge)| *edge);
+        match range.direction {
+            Direction::Older => edges.max(),
+            Direction::Newer => edges.min(),
+        }
     };
-    query.load(connection)
+    let found = |index: usize| of(index).map(|(_, found, _)| found).sum::<i64>();
+    let few = (0..=parts.len()).filter(|index| edge(*index).is_none()).min_by_key(|index| found(*index));
+    let many = || parts.iter().position(|part| part.is_in_order() && part.walks().len() <= FEW_KINDS);
+    let index = few.or_else(many).unwrap_or(parts.len());
+    Ok(Way { along: Some(index).filter(|index| *index < parts.len()), edge: edge(index) })
+}
+
+fn looks(parts: &[Part], range: &Range) -> Statement<(BigInt, BigInt, Nullable<BigInt>)> {
+    let last = match range.direction {
+        Direction::Older => "min",
+        Direction::Newer => "max",
+    };
+    let mut out = Statement::new();
+    let begin = |out: &mut Statement<_>, index: usize| {
+        let joint = if out.is_empty() { "" } else { " UNION ALL " };
+        out.sql(&format!(
+            "{joint}SELECT CAST({index} AS BIGINT) AS part, count(*) AS found, {last}(occurred_at) AS edge"
+        ));
+        out.sql(" FROM (SELECT occurred_at FROM audit_events WHERE TRUE");
+    };
+    for (index, part) in parts.iter().enumerate() {
+        for walk in part.walks() {
+            begin(&mut out, index);
+            walk.push(&mut out, Use::Index);
+            if part.is_in_order() {
+                range.push(&mut out);
+                out.sql(&range.order());
+            } else {
+                // How many of them are in the range is not said without a look at all of them.
+                out.sql(" ORDER BY ip");
+            }
+            out.sql(&format!(" LIMIT {}) AS w", part.limit()));
+        }
+    }
+    begin(&mut out, parts.len());
+    range.push(&mut out);
+    out.sql(&format!("{} LIMIT {LOOK_AT}) AS w", range.order()));
+    out
+}
+
+/// The events that are in the range and satisfy all parts, found along one of them, with the names of their users.
+fn listed(
+    parts: &[Part],
+    along: Option<usize>,
+    range: &Range,
+    limit: i64,
+) -> Statement<(EventColumns, Nullable<Text>, Nullable<Text>)> {
+    let mut out = Statement::new();
+    let columns = COLUMNS.map(|column| format!("e.{column}")).join(", ");
+    out.sql(&format!("SELECT {columns}, a.username, s.username FROM ("));
+    let part = along.and_then(|index| parts.get(index));
+    // A walk through time is one without a part.
+    let walks = part.map_or_else(|| vec![None], |part| part.walks().into_iter().map(Some).collect());
+    let is_sorted = part.is_none_or(Part::is_in_order);
+    if walks.len() > 1 {
+        out.sql("SELECT id FROM (");
+    }
+    for (number, walk) in walks.iter().enumerate() {
+        match (number, walks.len()) {
+            (_, 1) => out.sql("SELECT id"),
+            (0, _) => out.sql("SELECT * FROM (SELECT occurred_at, id"),
+            _ => out.sql(" UNION ALL SELECT * FROM (SELECT occurred_at, id"),
+        };
+        out.sql(" FROM audit_events WHERE TRUE");
+        if let Some(walk) = walk {
+            walk.push(&mut out, Use::Index);
+        }
+        range.push(&mut out);
+        for (_, other) in parts.iter().enumerate().filter(|(index, _)| Some(*index) != along) {
+            other.push(&mut out, Use::Filter);
+        }
+        if is_sorted {
+            out.sql(&range.order());
+        } else {
+            // Addresses of a network are in the index by address first: the few are sorted. A sum is in no index.
+            let order = range.direction.order();
+            out.sql(&format!(" ORDER BY occurred_at + 0 {order}, id {order}"));
+        }
+        out.sql(&format!(" LIMIT {limit}"));
+        if walks.len() > 1 {
+            out.sql(&format!(") AS w{number}"));
+        }
+    }
+    if walks.len() > 1 {
+        out.sql(&format!(") AS w{} LIMIT {limit}", range.order()));
+    }
+    out.sql(
+        ") AS k CROSS JOIN audit_events AS e LEFT JOIN users AS a ON a.id = e.actor_user_id \
+         LEFT JOIN users AS s ON s.id = e.subject_user_id WHERE e.id = k.id",
+    );
+    out
 }

@@ -2,9 +2,11 @@
 //! its seal later, and nothing else of it ever changes.
 
 mod list;
+mod part;
 mod seal;
+mod statement;
 
-pub use list::{Direction, EventFilter, EventKey, list};
+pub use list::{Direction, EventFilter, EventKey, Found, LOOK_AT, ListedEvent, list};
 pub use seal::{
     Day, Head, begin_day, count_unsealed, days, days_before, end_of_seals, forget_days, give_seal, head, kept_from,
     move_head, prune, sealed_from, unsealed,

@@ -15,8 +15,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use statement::{Along, Class, Range, Walk, Wanted};
 
-/// How many rows a walk looks at for one page, and for a count in the order of ids.
-pub const LOOKED_AT: i64 = 20_000;
+/// How many rows a count looks at in the order of ids, in which they lie one beside the other.
+const COUNTED_AMONG: i64 = 20_000;
 /// Counting stops here.
 pub const COUNTED: i64 = 10_000;
 
@@ -101,12 +101,18 @@ pub fn fits(filter: &UserFilter, sort: Sort, place: &Place) -> bool {
     along.is_some_and(|along| along.has_key(&place.key))
 }
 
+/// How many rows each walk looks at for one page. What a search finds lies all over the table, and its second walk looks
+/// in vain where both names begin alike.
+pub const fn look_at(filter: &UserFilter) -> i64 {
+    if filter.prefix.is_some() { 1_000 } else { 5_000 }
+}
+
 /// A part of a list, found with one or two statements.
 pub fn find(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<Found> {
     let walks = walks(part);
-    let limit = i64::try_from(part.limit).unwrap_or(i64::MAX);
+    let (look, limit) = (look_at(part.filter), i64::try_from(part.limit).unwrap_or(i64::MAX));
     let mut users = Vec::new();
-    for (walk, row) in statement::users(connection, &walks, Wanted::Users(limit))? {
+    for (walk, row) in statement::users(connection, &walks, Wanted::Users { look, limit })? {
         let user = User::try_from(row)?;
         if let Some(found) = walks.iter().find(|found| i64::from(found.number) == walk) {
             users.push((place(found, &user), user));
@@ -115,7 +121,7 @@ pub fn find(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<Foun
     sort(&walks, &mut users);
     let mut looked_to = None;
     if users.len() < part.limit {
-        let rows = statement::users(connection, &walks, Wanted::LastLookedAt)?;
+        let rows = statement::users(connection, &walks, Wanted::LastLookedAt { look })?;
         let ends: Vec<(i64, User)> =
             rows.into_iter().map(|(walk, row)| Ok((walk, User::try_from(row)?))).collect::<QueryResult<_>>()?;
         // Nothing is shown of the walks behind the first one that was not walked to its end.
@@ -165,11 +171,11 @@ pub fn live_sessions(connection: &mut AnyConnection, ids: &[i64], now: Timestamp
 /// How the database would find a part, look for where it was left off, and count the list: for tests of the indexes.
 pub fn explain(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<[String; 3]> {
     let (walks, all) = (walks(part), counted_along(part));
-    let limit = i64::try_from(part.limit).unwrap_or(i64::MAX);
+    let (look, limit) = (look_at(part.filter), i64::try_from(part.limit).unwrap_or(i64::MAX));
     Ok([
-        statement::explain(connection, &walks, Wanted::Users(limit))?,
-        statement::explain(connection, &walks, Wanted::LastLookedAt)?,
-        statement::explain(connection, &all, Wanted::Count(look_to_count(part.filter)))?,
+        statement::explain(connection, &walks, Wanted::Users { look, limit })?,
+        statement::explain(connection, &walks, Wanted::LastLookedAt { look })?,
+        statement::explain(connection, &all, Wanted::Count { look: look_to_count(part.filter) })?,
     ])
 }
 
@@ -179,9 +185,8 @@ fn counted_along(part: &Part<'_>) -> Vec<Walk> {
     walks(&Part { sort, from: None, backwards: false, ..*part })
 }
 
-/// What a search finds lies all over the table.
-fn look_to_count(filter: &UserFilter) -> i64 {
-    if filter.prefix.is_some() { LOOKED_AT / 20 } else { LOOKED_AT }
+const fn look_to_count(filter: &UserFilter) -> i64 {
+    if filter.prefix.is_some() { look_at(filter) } else { COUNTED_AMONG }
 }
 
 /// What is walked along, in ascending order. A search finds by its own key first, and then whoever has the other one.

@@ -9,7 +9,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Integer, Nullable, Text};
 
-use super::{Key, LOOKED_AT};
+use super::Key;
 use crate::domain::user::User;
 use crate::store::connection::AnyConnection;
 use crate::store::users::UserRow;
@@ -157,12 +157,12 @@ pub(super) struct Walk {
 /// What is wanted of walks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
-    /// Up to so many users of each.
-    Users(i64),
+    /// Up to `limit` users of each, among the first `look`.
+    Users { look: i64, limit: i64 },
     /// The last user of each whom [`Wanted::Users`] looks at, if it does not get to the end.
-    LastLookedAt,
+    LastLookedAt { look: i64 },
     /// How many users were looked at, up to so many, and how many of them are what is asked for.
-    Count(i64),
+    Count { look: i64 },
 }
 
 /// Users with the number of the walk that found them.
@@ -183,10 +183,10 @@ pub(super) fn users(
 pub(super) fn count(connection: &mut AnyConnection, walks: &[Walk], look: i64) -> QueryResult<Vec<(i64, i64)>> {
     match connection {
         AnyConnection::Postgres(connection) => {
-            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count(look), false).load(connection)
+            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count { look }, false).load(connection)
         }
         AnyConnection::Sqlite(connection) => {
-            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count(look), true).load(connection)
+            Walks::<(BigInt, BigInt)>::new(walks, Wanted::Count { look }, true).load(connection)
         }
     }
 }
@@ -223,8 +223,8 @@ struct Walks<'a, Row> {
 impl<'a, Row> Walks<'a, Row> {
     const fn new(walks: &'a [Walk], wanted: Wanted, names_indexes: bool) -> Self {
         let limit = match wanted {
-            Wanted::Users(limit) => limit,
-            Wanted::LastLookedAt | Wanted::Count(_) => 1,
+            Wanted::Users { limit, .. } => limit,
+            Wanted::LastLookedAt { .. } | Wanted::Count { .. } => 1,
         };
         Self { explain: "", walks, wanted, names_indexes, limit, row: PhantomData }
     }
@@ -335,11 +335,11 @@ where
         for (at, walk) in self.walks.iter().enumerate() {
             out.push_sql(if at == 0 { "SELECT * FROM (SELECT " } else { " UNION ALL SELECT * FROM (SELECT " });
             match self.wanted {
-                Wanted::Users(_) | Wanted::LastLookedAt => {
+                Wanted::Users { .. } | Wanted::LastLookedAt { .. } => {
                     out.push_sql(&format!("CAST({} AS BIGINT) AS walk, ", walk.number));
                     push_columns(&mut out, "s");
                 }
-                Wanted::Count(_) => {
+                Wanted::Count { .. } => {
                     out.push_sql("count(*) AS looked_at, count(CASE WHEN ");
                     Self::push_conditions(&mut out, walk)?;
                     out.push_sql(" THEN 1 END) AS found");
@@ -348,11 +348,10 @@ where
             out.push_sql(" FROM (");
             self.push_walk(&mut out, walk)?;
             match self.wanted {
-                Wanted::LastLookedAt => out.push_sql(&format!(" LIMIT 1 OFFSET {}) AS s", LOOKED_AT - 1)),
-                Wanted::Users(_) => out.push_sql(&format!(" LIMIT {LOOKED_AT}) AS s")),
-                Wanted::Count(look) => out.push_sql(&format!(" LIMIT {look}) AS s")),
+                Wanted::LastLookedAt { look } => out.push_sql(&format!(" LIMIT 1 OFFSET {}) AS s", look - 1)),
+                Wanted::Users { look, .. } | Wanted::Count { look } => out.push_sql(&format!(" LIMIT {look}) AS s")),
             }
-            if let Wanted::Users(_) = self.wanted {
+            if let Wanted::Users { .. } = self.wanted {
                 out.push_sql(" WHERE ");
                 Self::push_conditions(&mut out, walk)?;
                 push_order(&mut out, "s", walk);

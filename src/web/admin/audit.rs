@@ -12,8 +12,9 @@ use super::form::FormErrors;
 use super::guard::Console;
 use super::moment::Moment;
 use super::page::{self, Layout, Tab};
+use super::sessions::grouped;
 use crate::auth::audit::export::{Export, Format, to_json};
-use crate::auth::audit::list::{self, AuditEvent, NamedUser};
+use crate::auth::audit::list::{self, AuditEvent, LOOK_AT, NamedUser};
 use crate::auth::audit::{Kind, Outcome};
 use crate::auth::failure::Failure;
 use crate::auth::users::ListError;
@@ -35,6 +36,8 @@ struct AuditPage<'a> {
     is_live: bool,
     is_lost: bool,
     nothing: String,
+    /// How far was looked, when that was not to the end.
+    looked: String,
     wider: Option<String>,
     previous: String,
     next: String,
@@ -87,6 +90,12 @@ pub async fn list_events(
     let (previous, next) = found
         .as_ref()
         .map_or_else(Default::default, |found| (url(Place::Before, &found.previous), url(Place::After, &found.next)));
+    let looked_to = found.as_ref().and_then(|found| found.looked_to);
+    let looked = looked_to.map_or_else(String::new, |time| {
+        let many = grouped(LOOK_AT.unsigned_abs());
+        format!("Looked at up to {many} events, as far as {}.", console.moment(time).local)
+    });
+    let nothing = if looked.is_empty() { filter.nothing() } else { "None of them is like this.".to_owned() };
     let rows: Vec<_> = found.into_iter().flat_map(|found| found.events).map(|event| row(&event, &console)).collect();
     let shown = AuditPage {
         layout: console.layout("Audit", Tab::Audit),
@@ -96,7 +105,8 @@ pub async fn list_events(
         // Another page would not be where it was ten seconds later.
         is_live: filter.is_live() && errors.is_empty() && filter.cursor().is_none(),
         is_lost,
-        nothing: filter.nothing(),
+        looked,
+        nothing,
         wider: filter.wider(&zone, state.auth.now()),
         count: match rows.len() {
             1 => "1 event".to_owned(),

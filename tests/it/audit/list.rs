@@ -170,3 +170,57 @@ async fn l15_pages_lead_through_all_events_and_back_over_any_number_at_the_same_
     app.login("saif", "wrong password").await.expect_status(401);
     assert_eq!(ids(&admin.get(&next).await), second);
 }
+
+/// Events of two kinds by two users, by turns: each part of a filter has many, and yet none has both, but one that is
+/// older than the others.
+pub async fn fill_by_turns(app: &TestApp, count: i64) {
+    let numbers = if app.database.is_postgres() {
+        format!("generate_series(1::bigint, {count}) AS g(n)")
+    } else {
+        format!("(WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < {count}) SELECT n FROM g)")
+    };
+    let sql = format!(
+        "INSERT INTO audit_events (occurred_at, kind, severity, result, actor_kind, actor_user_id, detail)
+         SELECT 1600000000000000 + n, CASE WHEN n % 2 = 0 OR n = 1 THEN 'user.updated' ELSE 'user.enabled' END, 'info',
+            'succeeded', 'user', CASE WHEN n % 2 = 0 THEN 900 ELSE 901 END, '{{}}' FROM {numbers}"
+    );
+    execute(&app.database, &sql).await;
+}
+
+#[tokio::test]
+async fn where_each_part_of_a_filter_has_many_a_page_looks_at_so_many_and_leads_on() {
+    use relatch::auth::audit::export::Export;
+    use relatch::auth::audit::list::{EventQuery, LOOK_AT, list_events};
+    use relatch::domain::audit::Kind;
+    let app = TestApp::start().await;
+    // Of each of the two nearly three times as many as are looked at.
+    fill_by_turns(&app, LOOK_AT * 6 - 10).await;
+    let auth = app.app.auth();
+    for kinds in [vec![Kind::UserUpdated], vec![Kind::UserUpdated, Kind::UserPurged]] {
+        let query = EventQuery { actor: Some("901".to_owned()), kinds: Some(kinds), ..EventQuery::default() };
+        let (mut cursor, mut pages) = (None, Vec::new());
+        loop {
+            let page = list_events(auth, query.clone(), cursor.as_deref(), 10).await.unwrap();
+            assert_eq!(page.previous.is_some(), cursor.is_some());
+            pages.push((page.events.len(), page.looked_to.is_some()));
+            if page.next.is_none() {
+                break;
+            }
+            cursor = page.next;
+        }
+        assert_eq!(pages, [(0, true), (0, true), (1, false)], "{query:?}");
+        // And back, by way of the pages that were empty.
+        let mut back = Vec::new();
+        let mut page = list_events(auth, query.clone(), cursor.as_deref(), 10).await.unwrap();
+        while let Some(previous) = page.previous {
+            page = list_events(auth, query.clone(), Some(&previous), 10).await.unwrap();
+            back.push((page.events.len(), page.looked_to.is_some()));
+        }
+        assert_eq!(back.iter().map(|(found, _)| found).sum::<usize>(), 0, "{back:?}");
+        assert!(back.len() >= 2 && !back.last().unwrap().1, "{back:?}");
+        let mut export = Export::begin(auth, query);
+        let exported = export.next(auth).await.unwrap();
+        assert_eq!(exported.len(), 1);
+        assert!(export.next(auth).await.unwrap().is_empty());
+    }
+}

@@ -3,7 +3,7 @@
 mod chain;
 mod commands;
 mod events;
-mod list;
+pub mod list;
 mod plans;
 
 use relatch::store::audit_events::{self, Direction, EventFilter, StoredEvent};
@@ -16,11 +16,12 @@ pub async fn all(app: &TestApp) -> Vec<StoredEvent> {
 }
 
 async fn of(database: &Database) -> Vec<StoredEvent> {
-    let mut events = database
+    let found = database
         .store()
         .read(|connection| audit_events::list(connection, &EventFilter::default(), Direction::Newer, None, 100_000))
         .await
         .unwrap();
+    let mut events: Vec<_> = found.events.into_iter().map(|listed| listed.event).collect();
     events.sort_by_key(|event| event.id);
     events
 }

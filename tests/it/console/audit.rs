@@ -7,6 +7,7 @@ use relatch::domain::timestamp::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::audit::list::fill_by_turns;
 use crate::harness::{Answer, Browser, PASSWORD, TestApp, execute};
 
 fn kinds(page: &Answer) -> Vec<String> {
@@ -214,4 +215,29 @@ async fn p7_hostile_text_is_text_in_the_table_and_in_the_filter() {
             assert_eq!(page.attributes(&format!("#{field}"), "value"), [hostile], "{field}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_page_that_looked_at_so_many_says_how_far_and_leads_on_both_ways() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    fill_by_turns(&app, 30_000 - 10).await;
+    let first = browser.get("/admin/audit?actor=901&type=user.updated").await.expect_status(200);
+    assert!(kinds(&first).is_empty());
+    assert_eq!(first.texts(".empty"), ["None of them is like this."]);
+    let notice = first.texts(".notice").concat();
+    assert!(notice.starts_with("Looked at up to 5,000 events, as far as 2020-09-13 12:26"), "{notice}");
+    let mut page = first;
+    let mut steps = 0;
+    while let Some(further) = page.attributes(".notice a", "href").pop() {
+        page = browser.get(&further).await.expect_status(200);
+        steps += 1;
+    }
+    assert_eq!((kinds(&page), steps), (vec!["user.updated".to_owned()], 2));
+    let back = page.attributes(".pages a[rel=prev]", "href").pop().unwrap();
+    page = browser.get(&back).await.expect_status(200);
+    assert!(kinds(&page).is_empty());
+    let further = page.attributes(".notice a", "href").pop().unwrap();
+    assert!(further.contains("before="), "{further}");
+    assert_eq!(page.attributes(".pages a[rel=prev]", "href"), [further]);
 }

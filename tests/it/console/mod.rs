@@ -16,6 +16,7 @@ mod sessions;
 mod settings;
 mod setup;
 mod sign_in;
+mod statements;
 mod users_actions;
 mod users_bulk;
 mod users_list;

@@ -132,6 +132,11 @@ impl Filter {
         self.after.as_deref().or(self.before.as_deref())
     }
 
+    /// Whether it is a page on the way back to the newest.
+    pub(super) fn goes_back(&self) -> bool {
+        self.after.is_none() && self.before.is_some()
+    }
+
     pub(super) fn is_live(&self) -> bool {
         self.live.as_deref() == Some("1")
     }

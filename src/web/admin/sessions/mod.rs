@@ -84,7 +84,7 @@ fn sessions(count: u64) -> String {
 }
 
 /// With a comma before every three digits.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::query::{SIZES, Shown, UsersQuery, sort_name};
 use super::state_words::{self, Badge};
-use crate::auth::user_list::{At, LOOKED_AT, ListedUser, Sort, SortBy, UserListPage, leaf_through_users};
+use crate::auth::user_list::{At, ListedUser, Sort, SortBy, UserListPage, leaf_through_users};
 use crate::auth::users::ListError;
 use crate::domain::role::Role;
 use crate::web::admin::flash::Flash;
@@ -82,7 +82,7 @@ pub async fn list_users(
         roles: [Role::Admin, Role::User],
         heads: heads(&shown),
         nobody: nobody(&shown, &found, is_first),
-        count: count(&found),
+        count: count(&shown, &found),
         further: if found.is_cut { "Look further" } else { "Next page" },
         next: found.next.as_deref().map_or_else(String::new, |cursor| shown.url(PATH, &[("after", cursor)])),
         previous: found.previous.as_deref().map_or_else(String::new, |cursor| shown.url(PATH, &[("before", cursor)])),
@@ -147,7 +147,10 @@ fn nobody(shown: &Shown, found: &UserListPage, is_first: bool) -> String {
     if !found.users.is_empty() {
         String::new()
     } else if found.is_cut {
-        format!("None of the {} users that were looked at is like that. Look further.", thousands(LOOKED_AT))
+        format!(
+            "None of the {} users that were looked at is like that. Look further.",
+            thousands(shown.query().looks_at())
+        )
     } else if !is_first {
         "There are no more users.".to_owned()
     } else if is_plain && !shown.search.is_empty() {
@@ -160,7 +163,7 @@ fn nobody(shown: &Shown, found: &UserListPage, is_first: bool) -> String {
 }
 
 /// `1–50 of 10,000+`
-fn count(found: &UserListPage) -> String {
+fn count(asked: &Shown, found: &UserListPage) -> String {
     let total = thousands(found.count.at_least);
     let total = if found.count.more { format!("{total}+") } else { total };
     let shown = i64::try_from(found.users.len()).unwrap_or(i64::MAX);
@@ -170,7 +173,7 @@ fn count(found: &UserListPage) -> String {
         1 => thousands(before + 1),
         _ => format!("{}–{}", thousands(before + 1), thousands(before.saturating_add(shown))),
     };
-    let cut = format!("; this page looked at {} users", thousands(LOOKED_AT));
+    let cut = format!("; this page looked at {} users", thousands(asked.query().looks_at()));
     format!("{range} of {total}{}", if found.is_cut { &cut } else { "" })
 }
 
