@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::audit::prune;
 use super::condition::{self, LastPruning};
 use super::failure::Failure;
-use super::{Auth, entropy};
+use super::{Auth, entropy, status_lists};
 use crate::domain::client::Client;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -68,6 +68,7 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     }
     work.purge_users(now.before(USERS_KEPT)).await?;
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
+    status_lists::prune(auth, now).await?;
     if !work.prune_events().await? {
         return Ok(Some(work.done));
     }

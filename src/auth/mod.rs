@@ -40,6 +40,7 @@ pub mod sessions;
 pub mod setup_link;
 mod signing_keys;
 pub mod start;
+pub mod status_lists;
 pub mod update_user;
 pub mod user_batches;
 pub mod user_list;
@@ -65,6 +66,7 @@ use failure::Failure;
 use memory::Memory;
 use passwords::Passwords;
 use signing_keys::KeySource;
+use status_lists::StatusLists;
 
 /// What every verb works with. Made once, by [`start::start`].
 pub struct Auth {
@@ -76,6 +78,7 @@ pub struct Auth {
     policy: Policy,
     key_source: KeySource,
     memory: Memory,
+    status_lists: StatusLists,
     integrity: integrity::Integrity,
     counters: Counters,
     denials: Denials,

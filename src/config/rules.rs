@@ -30,6 +30,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let accepted_secret_keys = reader.optional("SECRET_KEYS_ACCEPTED", parse::secret_keys);
     let lives = lives(reader, insecure);
     let jwt = jwt(reader, public_url.as_ref(), lives.as_ref());
+    let status_ttl = reader.number("STATUS_TTL", if insecure { 2..=3_600 } else { 5..=3_600 }, "seconds");
     let refresh_grace = reader.number("REFRESH_GRACE_SECONDS", 0..=300, "seconds");
     let history_days = reader.number("HISTORY_DAYS", 1..=3_650, "days");
     let audit_days = reader.number("AUDIT_DAYS", 1..=3_650, "days");
@@ -60,6 +61,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         history_life: Duration::from_hours(24 * u64::from(history_days?)),
         audit_life: Duration::from_hours(24 * u64::from(audit_days?)),
         maintenance: maintenance?,
+        status_ttl: Duration::from_secs(status_ttl?.into()),
         refresh_grace: Duration::from_secs(refresh_grace?.into()),
         bcrypt_cost: bcrypt_cost?,
         password_min_length: usize::try_from(password_min_length?).ok()?,

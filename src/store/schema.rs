@@ -56,6 +56,7 @@ diesel::table! {
         ended_by -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
         kind -> Text,
+        status_index -> Nullable<Integer>,
     }
 }
 
@@ -82,6 +83,25 @@ diesel::table! {
         sealed_with -> Text,
         created_at -> BigInt,
         superseded_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    status_lists (number) {
+        number -> BigInt,
+        name -> Text,
+        permutation_key -> Binary,
+        next_serial -> BigInt,
+        created_at -> BigInt,
+        in_use_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    revoked_status_indexes (status_index, at) {
+        status_index -> Integer,
+        at -> BigInt,
+        user_id -> BigInt,
     }
 }
 

@@ -12,8 +12,10 @@ pub mod health;
 pub mod json;
 pub mod metrics;
 pub mod problem;
+pub mod public_document;
 pub mod query;
 pub mod state;
+pub mod status_lists;
 
 use actix_web::guard::{self, Guard};
 use actix_web::middleware::from_fn;
@@ -129,6 +131,9 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         ),
                 ),
         )
+        // For whoever verifies tokens: the same for everybody, and without a name.
+        .service(resource("/status-lists").route(get().to(status_lists::list_status_lists)))
+        .service(resource("/status-lists/{name}").route(get().to(status_lists::show_status_list)))
         .service(resource("/reset").route(get().to(reset::show_reset)).route(post().to(reset::reset_password)))
         .service(resource("/assets/{file}").route(get().to(assets::show_asset)))
         .service(resource("/favicon.ico").route(get().to(assets::show_icon)))

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 78] = [
+const TABLE: [(&str, &str, Expected); 80] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -99,6 +99,8 @@ const TABLE: [(&str, &str, Expected); 78] = [
     ("POST", "/admin/users/{id}/delete", anyone(303)),
     ("POST", "/admin/users/{id}/restore", anyone(303)),
     ("POST", "/admin/users/{id}/email", anyone(303)),
+    ("GET", "/status-lists", anyone(200)),
+    ("GET", "/status-lists/{name}", anyone(404)),
     // Whoever has a link; nobody has this one.
     ("GET", "/reset", anyone(404)),
     ("POST", "/reset", anyone(415)),

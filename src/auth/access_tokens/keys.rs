@@ -103,6 +103,11 @@ impl SigningKey {
         self.created_at
     }
 
+    /// Its id.
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
+    }
+
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
