@@ -11,6 +11,7 @@ use relatch::auth::passwords::Passwords;
 use relatch::auth::{entropy, refresh_tokens};
 use relatch::clock::{Clock as _, SystemClock};
 use relatch::domain::password::Password;
+use relatch::domain::status_list::SIZE;
 use relatch::domain::timestamp::Timestamp;
 use relatch::keyring::Keyring;
 use relatch::store::Store;
@@ -75,6 +76,8 @@ async fn fill(arguments: &Arguments, store: &Store, keyring: &Keyring) -> Result
             connection.batch_execute(&format!("UPDATE counters SET value = {count} WHERE name = 'user_id'"))
         })
         .await?;
+    let lists = status_lists(now, count, sqlite)?;
+    store.write(move |connection| connection.batch_execute(&lists)).await?;
     let with_users = size(store, sqlite).await?;
     let mut file = TokenFile::create(&arguments.tokens)?;
     for first in (1..=count).step_by(usize::try_from(CHUNK)?) {
@@ -134,6 +137,21 @@ fn users(ids: std::ops::Range<u64>, hash: &str, now: Timestamp) -> Result<String
     Ok(sql)
 }
 
+/// Lists in which each session's place has the number of its user. They are full.
+fn status_lists(now: Timestamp, count: u64, sqlite: bool) -> Result<String, Failed> {
+    let key = "00".repeat(32);
+    let (key, now) = (if sqlite { format!("x'{key}'") } else { format!("'\\x{key}'") }, now.as_micros());
+    let in_use_until = i64::MAX;
+    let mut sql = "INSERT INTO status_lists (number, name, permutation_key, next_serial, created_at, in_use_until) \
+                   VALUES "
+        .to_owned();
+    for number in 0..=count / u64::from(SIZE) {
+        let separator = if number == 0 { "" } else { "," };
+        write!(sql, "{separator}({number},'filled{number}',{key},{SIZE},{now},{in_use_until})")?;
+    }
+    Ok(sql)
+}
+
 /// Two statements, for sessions and their first history rows. The sessions began one after the other, a millisecond
 /// apart, up to now.
 fn sessions(
@@ -150,7 +168,7 @@ fn sessions(
     let (open, close) = if sqlite { ("x'", "'") } else { ("'\\x", "'") };
     let mut sessions = "INSERT INTO sessions (id, user_id, nonce_digest, generation, created_at, created_ip, \
                         rotated_at, rotated_ip, user_agent, idle_expires_at, expires_at, window_started_at, \
-                        window_generation) VALUES "
+                        window_generation, status_index) VALUES "
         .to_owned();
     let mut history = "INSERT INTO refresh_tokens (session_id, generation, created_at, created_ip, user_agent, \
                        expires_at) VALUES "
@@ -167,7 +185,7 @@ fn sessions(
         write!(
             sessions,
             "{separator}({open}{id}{close},{user},{open}{digest}{close},1,{at},{open}{IP}{close},{at},{open}{IP}{close},\
-             '{AGENT}',{idle},{end},{at},1)"
+             '{AGENT}',{idle},{end},{at},1,{user})"
         )?;
         write!(history, "{separator}({open}{id}{close},1,{at},{open}{IP}{close},'{AGENT}',{idle})")?;
     }

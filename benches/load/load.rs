@@ -65,6 +65,8 @@ enum Operation {
     Profile,
     /// List fifty users as an admin
     List,
+    /// Read the first of the status lists
+    StatusList,
     /// Read --path
     Get,
 }
@@ -172,6 +174,12 @@ async fn prepare(arguments: &Arguments, file: Option<&TokenFile>) -> Result<Vec<
                 prepared.push(Requests::Fixed(client::get(&arguments.path, arguments.token.as_deref())));
             }
         }
+        Operation::StatusList => {
+            let path = first_status_list(&arguments.address).await?;
+            for _ in 0..count {
+                prepared.push(Requests::Fixed(client::get(&path, None)));
+            }
+        }
         Operation::Profile => {
             let file = file()?;
             for token in access_tokens(&arguments.address, file, 1..READERS, count).await? {
@@ -203,6 +211,16 @@ async fn prepare(arguments: &Arguments, file: Option<&TokenFile>) -> Result<Vec<
         }
     }
     Ok(prepared)
+}
+
+/// The path of the status list that has been there for longest.
+async fn first_status_list(address: &str) -> Result<String, Failed> {
+    let mut connection = Connection::open(address).await?;
+    let answer = connection.call(&client::get("/status-lists", None)).await?;
+    let lists: serde_json::Value = serde_json::from_slice(answer.body)?;
+    let uri = lists.pointer("/status_lists/0").and_then(serde_json::Value::as_str).ok_or("there is no status list")?;
+    let (_, name) = uri.rsplit_once('/').ok_or("the status list has no name")?;
+    Ok(format!("/status-lists/{name}"))
 }
 
 /// Fresh access tokens of some sessions, which are refreshed for that.

@@ -65,7 +65,7 @@ const fn at_most(
     Comparison { databases, name, title, field, limit: None, aim: Some(Aim::AtMost(aim)) }
 }
 
-const COMPARISONS: [Comparison; 25] = [
+const COMPARISONS: [Comparison; 26] = [
     rate("rotation-store", "rotations through the store, 64 at once", Some("rotation-bare"), None),
     rate("refresh/1", "refresh, 1 connection", None, None),
     rate("refresh/16", "refresh, 16 connections", Some("rotation-bare"), None),
@@ -81,6 +81,7 @@ const COMPARISONS: [Comparison; 25] = [
     Comparison { databases: POSTGRES, ..rate("profile/64", "profile, 64 connections", Some("route/64"), None) },
     rate("profile/64", "profile, 64 connections, and a route that verifies", Some("verify/64"), None),
     rate("jwks/64", "published keys, 64 connections", Some("route/64"), Some(Aim::Share(0.8))),
+    rate("status-list/64", "status list, 64 connections", Some("route/64"), Some(Aim::Share(0.8))),
     rate("list/1", "list of 50 users, 1 connection", None, None),
     rate("list/16", "list of 50 users, 16 connections", None, None),
     rate("list/64", "list of 50 users, 64 connections", Some("route/64"), None),

@@ -44,7 +44,7 @@ pub async fn change_password(
     client: &Client,
 ) -> Result<Pair, ChangePasswordError> {
     let now = auth.now();
-    let session = NewSession::draw(auth, user.id, client, now)?;
+    let session = NewSession::draw(auth, user.id, client, now).await?;
     let begun = session.clone();
     let begin = move |connection: &mut _, _: &User| begun.begin(connection).map(|()| begun.id());
     let user = replace_password(auth, user, current, new, client, begin).await?;

@@ -7,12 +7,13 @@ use crate::domain::client::Client;
 use crate::domain::session::EndReason;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
-use crate::store::users;
+use crate::store::{changes, status_lists, users};
 
 /// How far the numbers of users move on: further than any that was given out since the backup.
 const IDS_SKIPPED: i64 = 1_000_000;
 
-/// Retires all signing keys for new ones, skips user ids that may have been given out, and ends every session.
+/// Retires all signing keys for new ones, skips user ids and closes status lists of which some may have been given out,
+/// and ends every session.
 /// Says how many sessions were ended.
 pub async fn end_everything(auth: &Auth) -> Result<u64, Failure> {
     let now = auth.now();
@@ -22,7 +23,9 @@ pub async fn end_everything(auth: &Auth) -> Result<u64, Failure> {
         dialect::lock(connection, Lock::Setup)?;
         audit_events::record(connection, &Event::new(Kind::StoreRestored, now, By::Operator, &nobody))?;
         turn.begin_anew(connection)?;
-        users::skip_ids(connection, IDS_SKIPPED)
+        users::skip_ids(connection, IDS_SKIPPED)?;
+        status_lists::close_all(connection)?;
+        changes::note(connection, None, now)
     })
     .await?;
     end_all_matching(auth, &BulkFilter::default(), EndReason::StoreRestored, None, &Client::default()).await

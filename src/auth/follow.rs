@@ -20,6 +20,7 @@ pub(super) async fn catch_up(auth: &Auth) -> Result<(), Failure> {
     match read(auth, position.take()).await {
         Ok((changes, end)) => {
             auth.memory.follow(&changes, asked_at);
+            auth.status_lists.follow(&changes, asked_at);
             *position = Some(end);
             Ok(())
         }
@@ -35,6 +36,7 @@ async fn read(auth: &Auth, position: Option<Position>) -> Result<(Vec<Change>, P
         let end = auth.read(changes::end).await?;
         // What was read before may be older than the end of the changes, and signing keys may have been replaced meanwhile.
         auth.memory.distrust();
+        auth.status_lists.distrust();
         signing_keys::reload_now(auth).await?;
         return Ok((Vec::new(), end));
     };

@@ -101,7 +101,7 @@ pub(super) fn key_of(identifier: &str) -> Option<Key> {
 /// `None` when the user changed since the password was verified.
 async fn begin(auth: &Auth, user: User, rehashed: Option<String>, client: &Client) -> Result<Option<Pair>, Failure> {
     let now = auth.now();
-    let new = NewSession::draw(auth, user.id, client, now)?;
+    let new = NewSession::draw(auth, user.id, client, now).await?;
     let begun = auth
         .write_change({
             let (new, id, version, client) = (new.clone(), user.id, user.security_version, client.clone());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::audit::prune;
 use super::condition::{self, LastPruning};
 use super::failure::Failure;
-use super::{Auth, entropy, rotate_keys};
+use super::{Auth, entropy, rotate_keys, status_lists};
 use crate::domain::client::Client;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -71,6 +71,7 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     work.prune_changes(now.before(CHANGES_KEPT)).await?;
     rotate_keys::rotate_when_due(auth).await?;
     rotate_keys::delete_old_keys(auth, cutoff).await?;
+    status_lists::prune(auth, now).await?;
     if !work.prune_events().await? {
         return Ok(Some(work.done));
     }

@@ -42,6 +42,7 @@ pub mod sessions;
 pub mod setup_link;
 mod signing_keys;
 pub mod start;
+pub mod status_lists;
 pub mod update_user;
 pub mod user_batches;
 pub mod user_list;
@@ -67,6 +68,7 @@ use failure::Failure;
 use memory::Memory;
 use passwords::Passwords;
 use signing_keys::KeySource;
+use status_lists::StatusLists;
 
 /// What every verb works with. Made once, by [`start::start`].
 pub struct Auth {
@@ -78,6 +80,7 @@ pub struct Auth {
     policy: Policy,
     key_source: KeySource,
     memory: Memory,
+    status_lists: StatusLists,
     integrity: integrity::Integrity,
     counters: Counters,
     denials: Denials,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::status_lists::{self, Place};
 use super::{Auth, entropy, refresh_tokens};
 use crate::domain::client::Client;
 use crate::domain::refresh_token::SessionNonce;
@@ -40,10 +41,11 @@ impl Pair {
         auth: &Auth,
         user: User,
         session: &Session,
+        place: Option<Place>,
         refresh_token: Secret<String>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
-        let access = auth.access_tokens.issue(&user, session, entropy::uuid()?, now)?;
+        let access = auth.access_tokens.issue(&user, session, place, entropy::uuid()?, now)?;
         let refresh_after = access.expires_in.mul_f64(0.7 + 0.2 * entropy::fraction()?);
         Ok(Self {
             user,
@@ -61,13 +63,15 @@ impl Pair {
 #[derive(Clone)]
 pub(super) struct NewSession {
     session: Session,
+    place: Option<Place>,
     nonce: SessionNonce,
     client: Client,
     max_sessions: u32,
 }
 
 impl NewSession {
-    pub(super) fn draw(auth: &Auth, user_id: UserId, client: &Client, now: Timestamp) -> Result<Self, Failure> {
+    pub(super) async fn draw(auth: &Auth, user_id: UserId, client: &Client, now: Timestamp) -> Result<Self, Failure> {
+        let place = status_lists::give_place(auth, now).await?;
         let nonce = entropy::session_nonce()?;
         let session = Session {
             id: entropy::session_id(now)?,
@@ -86,8 +90,9 @@ impl NewSession {
             window_generation: Generation::FIRST,
             state: SessionState::Open,
             ended_by: None,
+            status_index: place.as_ref().map(|place| place.index),
         };
-        Ok(Self { session, nonce, client: client.clone(), max_sessions: auth.policy.max_sessions_per_user })
+        Ok(Self { session, place, nonce, client: client.clone(), max_sessions: auth.policy.max_sessions_per_user })
     }
 
     /// The session's id.
@@ -106,7 +111,7 @@ impl NewSession {
     /// The pair of the session that has begun.
     pub(super) fn pair(self, auth: &Auth, user: User) -> Result<Pair, Failure> {
         let token = refresh_tokens::first(&auth.keyring, self.session.id, &self.nonce);
-        Pair::issue(auth, user, &self.session, token, self.session.created_at)
+        Pair::issue(auth, user, &self.session, self.place, token, self.session.created_at)
     }
 }
 

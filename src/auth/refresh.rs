@@ -8,6 +8,7 @@ use super::Auth;
 use super::failure::Failure;
 use super::pair::Pair;
 use super::refresh_tokens::{self, Genuine};
+use super::status_lists;
 use crate::domain::client::Client;
 use crate::domain::rotation::{self, Verdict};
 use crate::domain::session::{EndReason, Session};
@@ -95,7 +96,10 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
             (session, user, token)
         }
     };
-    Ok(Pair::issue(auth, user, &session, token, now)?)
+    // A change of the user's role has revoked the session's place, or it is older than the status lists.
+    let (session, user) = status_lists::renew(auth, session, user).await?.ok_or(Refusal::SessionRevoked)?;
+    let place = status_lists::place_of(auth, &session).await?;
+    Ok(Pair::issue(auth, user, &session, place, token, now)?)
 }
 
 /// What the transaction came to. A refusal commits, since it may have ended the session.

@@ -13,6 +13,7 @@ use super::memory::Memory;
 use super::passwords::Passwords;
 use super::secret_key::{self, SecretKeyError};
 use super::signing_keys::{self, KeySource};
+use super::status_lists::StatusLists;
 use super::{Auth, Policy, entropy};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, ProfileClaims};
@@ -133,6 +134,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
         keyring,
         key_source,
         memory: Memory::default(),
+        status_lists: StatusLists::new(config),
         integrity: Integrity::default(),
         counters: Counters::default(),
         denials: Denials::default(),

@@ -61,6 +61,9 @@ pub struct Config {
     pub key_rotation: Option<Duration>,
     /// Whether this instance deletes old rows.
     pub maintenance: bool,
+    /// How soon a revocation is known to whoever verifies tokens by the status lists: 5 seconds to an hour; from 2 seconds
+    /// in insecure development.
+    pub status_ttl: Duration,
     /// How long a repeated rotation gets the same successor, 0 to 300 seconds.
     pub refresh_grace: Duration,
     /// The base-2 logarithm of bcrypt's rounds, 10 to 16; from 4 in insecure development.

@@ -132,6 +132,7 @@ fn effective(name: &str, config: &Config) -> Option<String> {
         "AUDIT_DAYS" => days(config.audit_life),
         "MAINTENANCE" => on_off(config.maintenance),
         "REFRESH_GRACE_SECONDS" => config.refresh_grace.as_secs().to_string(),
+        "STATUS_TTL" => config.status_ttl.as_secs().to_string(),
         "BCRYPT_COST" => config.bcrypt_cost.to_string(),
         "PASSWORD_MIN_LENGTH" => config.password_min_length.to_string(),
         "MAX_SESSIONS_PER_USER" => config.max_sessions_per_user.to_string(),

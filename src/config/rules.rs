@@ -31,6 +31,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let lives = lives(reader, insecure);
     let jwt = jwt(reader, public_url.as_ref(), lives.as_ref(), insecure);
     let key_rotation_days = reader.number("KEY_ROTATION_DAYS", 0..=3_650, "days; 0 is never");
+    let status_ttl = reader.number("STATUS_TTL", if insecure { 2..=3_600 } else { 5..=3_600 }, "seconds");
     let refresh_grace = reader.number("REFRESH_GRACE_SECONDS", 0..=300, "seconds");
     let history_days = reader.number("HISTORY_DAYS", 1..=3_650, "days");
     let audit_days = reader.number("AUDIT_DAYS", 1..=3_650, "days");
@@ -66,6 +67,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
             .filter(|days| *days > 0)
             .map(|days| Duration::from_hours(24 * u64::from(days))),
         maintenance: maintenance?,
+        status_ttl: Duration::from_secs(status_ttl?.into()),
         refresh_grace: Duration::from_secs(refresh_grace?.into()),
         bcrypt_cost: bcrypt_cost?,
         password_min_length: usize::try_from(password_min_length?).ok()?,

@@ -81,6 +81,7 @@ fn every_variable_is_read_and_shown() {
         ("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", "14"),
         ("SESSION_MAX_DAYS", "30"),
         ("REFRESH_GRACE_SECONDS", "0"),
+        ("STATUS_TTL", "60"),
         ("HISTORY_DAYS", "60"),
         ("AUDIT_DAYS", "90"),
         ("MAINTENANCE", "off"),
@@ -332,6 +333,7 @@ fn numbers_stay_within_their_bounds() {
         ("REFRESH_GRACE_SECONDS", 0, 300),
         ("KEY_ROTATION_DAYS", 0, 3_650),
         ("JWKS_MAX_AGE", 60, 86_400),
+        ("STATUS_TTL", 5, 3_600),
         ("BCRYPT_COST", 10, 16),
         ("PASSWORD_MIN_LENGTH", 8, 64),
         ("MAX_SESSIONS_PER_USER", 1, 10_000),
@@ -360,10 +362,11 @@ fn insecure_development_lifts_limits_on_this_machine_only() {
         ("BCRYPT_COST", "4"),
         ("JWT_TOKEN_EXPIRATION_MINUTES", "1440"),
         ("JWKS_MAX_AGE", "1"),
+        ("STATUS_TTL", "2"),
         ("PUBLIC_URL", "http://localhost:8080"),
     ];
     assert!(config(lifted).insecure_development);
-    refused(&lifted[1..], &["JWT_TOKEN_EXPIRATION_MINUTES", "JWKS_MAX_AGE", "BCRYPT_COST"]);
+    refused(&lifted[1..], &["JWT_TOKEN_EXPIRATION_MINUTES", "JWKS_MAX_AGE", "STATUS_TTL", "BCRYPT_COST"]);
     for url in ["https://auth.example.com", "http://0.0.0.0:8080"] {
         refused(
             &[("INSECURE_DEVELOPMENT", "on"), ("BCRYPT_COST", "4"), ("PUBLIC_URL", url)],

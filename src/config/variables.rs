@@ -47,6 +47,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("JWT_REFRESH_TOKEN_EXPIRATION_DAYS", "7", "idle life of a session, 1 to 365 days"),
     variable("SESSION_MAX_DAYS", "90", "absolute life of a session, 1 to 3650 days"),
     variable("REFRESH_GRACE_SECONDS", "30", "how long a retried refresh gets the same answer, 0 to 300 seconds"),
+    variable("STATUS_TTL", "15", "how soon others see a revocation in the status lists, 5 to 3600 seconds"),
     variable("HISTORY_DAYS", "30", "how long ended sessions and old rotations are kept, 1 to 3650 days"),
     variable("AUDIT_DAYS", "400", "how long audit events are kept, 1 to 3650 days"),
     variable("MAINTENANCE", "on", "off leaves the deletion of old rows to other instances"),

@@ -15,6 +15,7 @@ pub mod refresh_token;
 pub mod role;
 pub mod rotation;
 pub mod session;
+pub mod status_list;
 pub mod timestamp;
 pub mod user;
 pub mod username;

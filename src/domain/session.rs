@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
+use crate::domain::status_list::StatusIndex;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 
@@ -240,6 +241,8 @@ pub struct Session {
     pub state: SessionState,
     /// Who ended it, when it was a user or an admin.
     pub ended_by: Option<UserId>,
+    /// Where in which status list its access tokens are looked up, when they are.
+    pub status_index: Option<StatusIndex>,
 }
 
 impl Session {

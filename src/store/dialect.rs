@@ -9,6 +9,7 @@ use diesel::sql_types::{BigInt, Nullable};
 use super::connection::AnyConnection;
 use super::schema::changes;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
 
 /// What a transaction can hold exclusively on Postgres; on SQLite there is only one writer anyway.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub enum Lock {
     Setup,
     /// Who is an admin.
     Admins,
+    /// Beginning a status list.
+    StatusLists,
 }
 
 /// Begins a transaction that may write. SQLite takes its write lock at once: a transaction that starts as a reader
@@ -38,6 +41,17 @@ pub fn lock(connection: &mut AnyConnection, lock: Lock) -> QueryResult<()> {
             let key = 0x7265_6c61_7463_6800_i64 + lock as i64;
             diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(key).execute(connection).map(|_| ())
         }
+        AnyConnection::Sqlite(_) => Ok(()),
+    }
+}
+
+/// Waits for whoever changes this user, and lets nobody change them until the transaction ends.
+pub(super) fn lock_user(connection: &mut AnyConnection, user: UserId) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Postgres(connection) => diesel::sql_query("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE")
+            .bind::<BigInt, _>(user.get())
+            .execute(connection)
+            .map(|_| ()),
         AnyConnection::Sqlite(_) => Ok(()),
     }
 }

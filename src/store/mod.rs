@@ -29,6 +29,7 @@ pub mod sessions;
 pub mod setup_links;
 pub mod signing_keys;
 mod statements;
+pub mod status_lists;
 #[cfg(test)]
 mod tests;
 pub mod user_batches;

@@ -56,6 +56,7 @@ diesel::table! {
         ended_by -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
         kind -> Text,
+        status_index -> Nullable<Integer>,
     }
 }
 
@@ -84,6 +85,25 @@ diesel::table! {
         superseded_at -> Nullable<BigInt>,
         signs_from -> Nullable<BigInt>,
         retired_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    status_lists (number) {
+        number -> BigInt,
+        name -> Text,
+        permutation_key -> Binary,
+        next_serial -> BigInt,
+        created_at -> BigInt,
+        in_use_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    revoked_status_indexes (status_index, at) {
+        status_index -> Integer,
+        at -> BigInt,
+        user_id -> BigInt,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::changes;
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::{counters, users};
+use super::{changes, status_lists};
 use crate::domain::email::Email;
 use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
@@ -293,7 +293,8 @@ pub fn reset_password(
     Ok(changed == 1)
 }
 
-/// Gives the user another role and raises the security version.
+/// Gives the user another role and raises the security version. Their sessions go on, but not the tokens that say the
+/// old role.
 pub fn set_role(connection: &mut AnyConnection, id: UserId, role: Role, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.get()))
         .set((
@@ -302,6 +303,7 @@ pub fn set_role(connection: &mut AnyConnection, id: UserId, role: Role, now: Tim
             users::updated_at.eq(now.as_micros()),
         ))
         .execute(connection)?;
+    status_lists::revoke_of_user(connection, id, now)?;
     changes::note(connection, Some(id), now)
 }
 

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod public_document;
 pub mod query;
 pub mod state;
+pub mod status_lists;
 pub mod well_known;
 
 use actix_web::guard::{self, Guard};
@@ -156,6 +157,9 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
             resource("/{issuer:.+}/.well-known/openid-configuration")
                 .route(get().to(metadata::show_metadata_of_issuer)),
         )
+        // For whoever verifies tokens: the same for everybody, and without a name.
+        .service(resource("/status-lists").route(get().to(status_lists::list_status_lists)))
+        .service(resource("/status-lists/{name}").route(get().to(status_lists::show_status_list)))
         .service(resource("/reset").route(get().to(reset::show_reset)).route(post().to(reset::reset_password)))
         .service(resource("/assets/{file}").route(get().to(assets::show_asset)))
         .service(resource("/favicon.ico").route(get().to(assets::show_icon)))

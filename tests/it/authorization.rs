@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 90] = [
+const TABLE: [(&str, &str, Expected); 92] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -109,6 +109,8 @@ const TABLE: [(&str, &str, Expected); 90] = [
     ("GET", "/.well-known/oauth-authorization-server/{issuer:.+}", anyone(404)),
     ("GET", "/.well-known/openid-configuration/{issuer:.+}", anyone(404)),
     ("GET", "/{issuer:.+}/.well-known/openid-configuration", anyone(404)),
+    ("GET", "/status-lists", anyone(200)),
+    ("GET", "/status-lists/{name}", anyone(404)),
     // Whoever has a link; nobody has this one.
     ("GET", "/reset", anyone(404)),
     ("POST", "/reset", anyone(415)),

@@ -43,6 +43,7 @@ mod registration;
 mod revocation;
 mod session_search;
 mod smuggling;
+mod status_lists;
 mod stored_passwords;
 mod tour;
 mod user_lists;

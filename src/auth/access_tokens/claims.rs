@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::status_list::Status;
 use crate::domain::timestamp::Timestamp;
 
 /// The header of every token we issue; there is no other member.
@@ -32,6 +33,9 @@ pub(super) struct Claims {
     pub(super) unique_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) email: Option<String>,
+    /// For APIs that verify without asking. Here the store decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<Status>,
 }
 
 /// One audience or several (RFC 7519 §4.1.3).

@@ -175,6 +175,11 @@ pub(super) enum Found<'a> {
 }
 
 impl SigningKey {
+    /// Its id.
+    pub(super) fn kid(&self) -> &str {
+        &self.kid
+    }
+
     pub(super) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }

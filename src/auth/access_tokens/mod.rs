@@ -7,23 +7,27 @@ mod claims;
 mod jwks;
 mod keys;
 mod signer;
+mod status_list;
 
 pub use claims::Audience;
 pub use jwks::Jwks;
 pub use keys::{KeyError, KeySet, new_stored_key};
 pub(in crate::auth) use keys::{SHARED_KEY_ID, stored_key};
+pub(in crate::auth) use status_list::StatusListToken;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jsonwebtoken::Validation;
 
+use super::status_lists::Place;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{SecurityVersion, User, UserId};
 use crate::secret::Secret;
 use claims::{Claims, NumericDate, TokenHeader};
 use keys::Found;
+use status_list::{Status, StatusReference};
 
 /// The client of sign-ins at Relatch itself.
 pub const FIRST_PARTY_CLIENT: &str = "relatch";
@@ -122,11 +126,12 @@ impl AccessTokens {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Issues a token for `session` of `user`. It never outlives the session.
-    pub fn issue(
+    /// Issues a token for `session` of `user`, which is looked up at `place`. It never outlives the session.
+    pub(in crate::auth) fn issue(
         &self,
         user: &User,
         session: &Session,
+        place: Option<Place>,
         jti: uuid::Uuid,
         now: Timestamp,
     ) -> Result<IssuedAccessToken, KeyError> {
@@ -148,6 +153,8 @@ impl AccessTokens {
             role: user.role.as_str().to_owned(),
             unique_name: self.policy.with_profile.then(|| user.username.as_str().to_owned()),
             email: self.policy.with_profile.then(|| user.email.as_str().to_owned()),
+            status: place
+                .map(|Place { index, uri }| Status { status_list: StatusReference { idx: index.place(), uri } }),
         };
         let key = keys.current(now)?;
         let token = signer::sign(key, &claims)?;

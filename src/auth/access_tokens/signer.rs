@@ -29,9 +29,14 @@ pub(super) fn encode_header(header: &Header) -> Result<String, KeyError> {
     encode_part(header)
 }
 
-/// A signed JWT in compact form (RFC 7515 §7.1).
+/// A signed access token in compact form (RFC 7515 §7.1).
 pub(super) fn sign(key: &Arc<SigningKey>, claims: &impl Serialize) -> Result<String, KeyError> {
-    let mut token = format!("{}.{}", key.header(), encode_part(claims)?);
+    sign_with(key, key.header(), claims)
+}
+
+/// The same for another kind of JWT, which has a header of its own.
+pub(super) fn sign_with(key: &Arc<SigningKey>, header: &str, claims: &impl Serialize) -> Result<String, KeyError> {
+    let mut token = format!("{header}.{}", encode_part(claims)?);
     let signature = LAST.with_borrow_mut(|kept| {
         let kept = match kept {
             Some(kept) if Arc::ptr_eq(&kept.key, key) => kept,

@@ -81,6 +81,7 @@ impl NewConsoleSession {
             window_generation: Generation::FIRST,
             state: SessionState::Open,
             ended_by: None,
+            status_index: None,
         }
     }
 }

@@ -27,6 +27,7 @@ use super::schema::sessions;
 use super::{address, statements};
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionKind, SessionState};
+use crate::domain::status_list::StatusIndex;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId};
 
@@ -50,6 +51,7 @@ pub(super) struct SessionRow {
     ended_by: Option<i64>,
     end_reason: Option<String>,
     kind: String,
+    status_index: Option<i32>,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -91,6 +93,10 @@ impl TryFrom<SessionRow> for Session {
             kind: SessionKind::parse(&row.kind).ok_or_else(|| impossible_row("sessions", id, "unknown kind"))?,
             state,
             ended_by: row.ended_by.and_then(UserId::new),
+            status_index: match row.status_index.map(StatusIndex::from_stored) {
+                Some(None) => return Err(impossible_row("sessions", id, "no place of a status list")),
+                known => known.flatten(),
+            },
         })
     }
 }
@@ -114,6 +120,7 @@ pub fn insert(connection: &mut AnyConnection, session: &Session, client: &Client
             sessions::window_started_at.eq(session.window_started_at.as_micros()),
             sessions::window_generation.eq(i64::from(session.window_generation.get())),
             sessions::kind.eq(session.kind.as_str()),
+            sessions::status_index.eq(session.status_index.map(StatusIndex::to_stored)),
         ))
         .execute(connection)
         .map(|_| ())

@@ -9,7 +9,7 @@ use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Integer, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::connection::AnyConnection;
@@ -34,11 +34,12 @@ type SessionColumns = (
     Nullable<BigInt>,
     Nullable<Text>,
     Text,
+    Nullable<Integer>,
 );
 type UserColumns =
     (BigInt, Text, Text, Text, Text, Text, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>);
 
-/// In the order of [`SessionRow`]'s fields.
+/// In the order of [`SessionRow`]'s fields, but for the last one, the place in a status list.
 const SESSION_COLUMNS: &str = "s.id, s.user_id, s.nonce_digest, s.generation, s.created_at, s.created_ip, s.rotated_at, \
     s.rotated_ip, s.user_agent, s.idle_expires_at, s.expires_at, s.window_started_at, s.window_generation, s.ended_at, \
     s.ended_by, s.end_reason, s.kind";
@@ -269,7 +270,7 @@ impl QueryFragment<Sqlite> for Rotate<'_> {
         out.push_sql(
             "id, user_id, nonce_digest, generation, created_at, created_ip, rotated_at, rotated_ip, user_agent, \
              idle_expires_at, expires_at, window_started_at, window_generation, ended_at, ended_by, end_reason, \
-             kind",
+             kind, status_index",
         );
         Ok(())
     }
@@ -348,7 +349,7 @@ where
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("SELECT ");
         out.push_sql(SESSION_COLUMNS);
-        out.push_sql(", ");
+        out.push_sql(", s.status_index, ");
         out.push_sql(USER_COLUMNS);
         out.push_sql(" FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = ");
         out.push_bind_param::<Binary, [u8]>(self.0)?;

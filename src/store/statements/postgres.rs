@@ -102,6 +102,11 @@ impl<'a> Values<'a> {
 }
 
 /// What follows the update `s` of sessions, which also names what is folded.
+///
+/// The place in a status list is the one of `before`, which is what this statement's snapshot knows of the session: the
+/// update may have waited for a change of the user and found the place of after it, but the user is read as the snapshot
+/// knows them. Place and role must be of the same moment, or a token with the old role would get a place that nobody
+/// revokes.
 fn push_the_rest(out: &mut AstPass<'_, '_, Pg>) {
     out.push_sql(
         ", noted AS (INSERT INTO refresh_tokens (session_id, generation, created_at, created_ip, user_agent, \
@@ -110,9 +115,9 @@ fn push_the_rest(out: &mut AstPass<'_, '_, Pg>) {
          WHERE s.folded_generation > 0 AND r.session_id = s.id AND r.generation = s.folded_generation) SELECT ",
     );
     out.push_sql(SESSION_COLUMNS);
-    out.push_sql(", ");
+    out.push_sql(", before.status_index, ");
     out.push_sql(USER_COLUMNS);
-    out.push_sql(" FROM s JOIN users AS u ON u.id = s.user_id");
+    out.push_sql(" FROM s JOIN sessions AS before ON before.id = s.id JOIN users AS u ON u.id = s.user_id");
 }
 
 /// The rotation of one session, with these words around its id.

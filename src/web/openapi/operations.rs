@@ -4,7 +4,7 @@ use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
 
 use super::describe::Caller::{Admin, Anybody, AnybodyOrUser, User};
 use super::describe::{Description, one_of, string};
-use super::schemas::{AuditEventJson, HealthJson, JwksJson};
+use super::schemas::{AuditEventJson, HealthJson, JwksJson, StatusListsJson};
 use crate::web::api::account::PasswordChange;
 use crate::web::api::sessions::{BulkRevocation, BulkRevoked};
 use crate::web::api::tokens::{Credentials, RefreshToken};
@@ -180,4 +180,14 @@ fn well_known(to: &mut Description) {
             .answers_nothing(304, "They are those of If-None-Match.")
             .done();
     }
+    to.operation((Get, "/status-lists"), "list_status_lists", "Show where the status lists are", Anybody)
+        .answers::<StatusListsJson>(200, "Their addresses.")
+        .answers_nothing(304, "They are those of If-None-Match.")
+        .refuses(&[Code::NotFound])
+        .done();
+    to.operation((Get, "/status-lists/{name}"), "show_status_list", "Show which access tokens were revoked", Anybody)
+        .answers_as(200, "The list, as a signed JWT.", "application/statuslist+jwt")
+        .answers_nothing(304, "It is that of If-None-Match.")
+        .refuses(&[Code::HistoryUnsupported])
+        .done();
 }

@@ -52,3 +52,11 @@ pub(super) struct HealthJson {
 pub(super) struct JwksJson {
     keys: Vec<serde_json::Value>,
 }
+
+/// Where the status lists are.
+#[derive(ToSchema)]
+#[schema(as = StatusLists)]
+#[expect(dead_code, reason = "the schema is all that is wanted of it")]
+pub(super) struct StatusListsJson {
+    status_lists: Vec<String>,
+}

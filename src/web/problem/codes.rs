@@ -92,6 +92,8 @@ codes! {
         "Wait as long as Retry-After says; the refresh token stays valid. Refresh when refreshAfter has passed."
     InternalError "internal_error" INTERNAL_SERVER_ERROR "Something went wrong here"
         "Report the requestId to whoever runs this server; its log has the cause under it."
+    HistoryUnsupported "history_unsupported" NOT_IMPLEMENTED "Only the present is known"
+        "Leave the parameter time out: there is no status list of an earlier or later time."
     OutcomeUnknown "outcome_unknown" SERVICE_UNAVAILABLE "Nobody knows whether this was done"
         "The database was lost while the refresh token was being spent. Using it again may end the session: sign in again."
     StorageFull "storage_full" SERVICE_UNAVAILABLE "The server's disk is full"

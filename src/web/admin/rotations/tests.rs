@@ -55,6 +55,7 @@ fn told(generations: u32) -> Told {
         window_generation: Generation::FIRST,
         state: SessionState::Open,
         ended_by: None,
+        status_index: None,
     };
     Told { session, history, presented: None, ended_by: None, now: rotated_at.after(3 * MINUTE) }
 }
