@@ -142,9 +142,20 @@ pub fn show(page: &impl Template) -> Result<HttpResponse, Problem> {
 }
 
 /// A page with a status of its own.
+///
+/// Its forms say where they come from: under `no-referrer`, browsers without `Sec-Fetch-Site` (Safari before 16.4) would
+/// send `Origin: null`. Other sites learn nothing.
 pub fn show_with(status: StatusCode, page: &impl Template) -> Result<HttpResponse, Problem> {
     let text = page.render().map_err(|error| Problem::failure(error, false))?;
-    Ok(with_body(HttpResponse::new(status), text))
+    let mut answer = with_body(HttpResponse::new(status), text);
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(answer)
+}
+
+/// For a page whose address holds the secret of a link: no `Referer` has more of it than the origin.
+pub(super) fn hide_address(mut answer: HttpResponse) -> HttpResponse {
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    answer
 }
 
 /// A form that was not acceptable, with what is wrong with it.

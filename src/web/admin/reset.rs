@@ -57,7 +57,7 @@ pub async fn show_reset(
     let Some(user) = look_at_reset_link(&state.auth, &link).await? else { return bad_link() };
     let visitor = Visitor::of(&request, &state)?;
     let shown = reset_page(&state, &visitor, &link, user.username.as_str(), FormErrors::default());
-    visitor.remember(&state, page::show(&shown)?)
+    visitor.remember(&state, page::hide_address(page::show(&shown)?))
 }
 
 /// `POST /reset`
@@ -84,7 +84,7 @@ pub async fn reset_password(
 
 fn bad_link() -> Result<HttpResponse, Problem> {
     let layout = Layout::of_visitor("This reset link does not work");
-    page::show_with(StatusCode::NOT_FOUND, &BadLinkPage { layout })
+    page::show_with(StatusCode::NOT_FOUND, &BadLinkPage { layout }).map(page::hide_address)
 }
 
 fn reset_page<'a>(

@@ -55,7 +55,7 @@ pub async fn show_setup(
             let visitor = Visitor::of(&request, &state)?;
             let layout = set_up_layout(&state, &visitor);
             let shown = SetUpPage { layout, link: &link, username: "", email: "", errors: FormErrors::default() };
-            visitor.remember(&state, page::show(&shown)?)
+            visitor.remember(&state, page::hide_address(page::show(&shown)?))
         }
     }
 }
@@ -113,7 +113,7 @@ pub fn errors_of(error: RegisterError) -> Result<FormErrors, Problem> {
 
 fn bad_link() -> Result<HttpResponse, Problem> {
     let layout = Layout::of_visitor("This set-up link does not work");
-    page::show_with(StatusCode::FORBIDDEN, &BadLinkPage { layout })
+    page::show_with(StatusCode::FORBIDDEN, &BadLinkPage { layout }).map(page::hide_address)
 }
 
 fn set_up_layout(state: &State, visitor: &Visitor) -> Layout {

@@ -48,7 +48,9 @@ async fn a_new_password_ends_every_other_session_and_gives_this_one_another_key(
     }
     phone.profile().await.expect_status(200);
     let right = form.with("current_password", PASSWORD).with("new_password", "another sentence");
-    browser.submit(&right).await.expect_redirect("/admin/me");
+    let changed = browser.submit(&right).await.expect_redirect("/admin/me");
+    // The browser goes on with another key, which a cleared site would lose (N7).
+    assert_eq!(changed.header("clear-site-data"), "");
     assert_ne!(browser.cookie(COOKIE).unwrap(), before);
     let page = browser.get("/admin/me").await.expect_status(200);
     assert!(page.texts(".flash")[0].contains("Your password was changed"), "{page:?}");
