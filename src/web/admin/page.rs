@@ -8,6 +8,7 @@ use askama::Template;
 
 use super::assets;
 use super::flash::Flash;
+use super::moment::Moment;
 use crate::web::answer::OwnPage;
 use crate::web::problem::Problem;
 
@@ -83,6 +84,19 @@ pub struct Layout {
     pub flashes: Vec<Flash>,
     /// Which part of the console this is.
     pub tab: Option<Tab>,
+    /// When whoever is signed in will not be any more.
+    pub ending: Option<Ending>,
+}
+
+/// When a session ends (WCAG 2.2 §2.2.1: people are told before).
+#[derive(Clone)]
+pub struct Ending {
+    /// How long it is until then.
+    pub seconds: u64,
+    /// Hour and minute, unless a page is asked for before.
+    pub at: Moment,
+    /// Hour and minute, whatever is asked for. `None` when the two are one.
+    pub at_the_latest: Option<Moment>,
 }
 
 impl Layout {
@@ -97,6 +111,7 @@ impl Layout {
             shortcuts: false,
             flashes: Vec::new(),
             tab: None,
+            ending: None,
         }
     }
 

@@ -77,6 +77,8 @@ async fn times_and_colours_are_shown_as_the_admin_wants_them_after_the_next_sign
     let again = Browser::new(&app);
     again.sign_in("root").await.expect_redirect("/admin");
     let page = again.get("/admin/me").await;
+    assert!(page.texts(".flash")[0].ends_with(" +0545."), "the last sign-in: {page:?}");
+    assert!(page.attributes("footer time", "title").iter().all(|title| title.ends_with('Z')), "{page:?}");
     assert!(page.texts("tbody time")[0].ends_with(" +0545"), "{page:?}");
     assert_eq!(page.attributes("tbody time", "datetime")[0], app.now().to_string());
     assert_eq!(page.attributes("html", "data-theme"), ["dark"]);
