@@ -23,6 +23,7 @@ struct ResetPage<'a> {
     username: &'a str,
     hint: String,
     errors: FormErrors,
+    is_insecure: bool,
 }
 
 #[derive(Template)]
@@ -96,5 +97,5 @@ fn reset_page<'a>(
 ) -> ResetPage<'a> {
     let layout = Layout { form_token: visitor.form_token(state), ..Layout::of_visitor("Choose a new password") };
     let hint = format!("At least {} characters. A sentence is a good password.", state.auth.password_min_length());
-    ResetPage { layout, link, username, hint, errors }
+    ResetPage { layout, link, username, hint, errors, is_insecure: state.is_insecure() }
 }

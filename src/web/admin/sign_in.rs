@@ -114,6 +114,6 @@ fn sign_in_page(
         next: next.map_or_else(String::new, |next| next.as_str().to_owned()),
         identifier: identifier.to_owned(),
         errors,
-        is_insecure: !state.public_url.is_https() && !state.public_url.is_loopback(),
+        is_insecure: state.is_insecure(),
     }
 }
