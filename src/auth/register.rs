@@ -139,7 +139,7 @@ pub(super) fn parse(account: NewAccount<'_>, min_length: usize) -> Result<(Usern
         (username, email) => Err(RegisterError::Invalid(Unacceptable {
             username: username.err(),
             email: email.err(),
-            password: Password::from_login(account.password).err(),
+            password: Password::choose_unnamed(account.password, min_length).err(),
         })),
     }
 }

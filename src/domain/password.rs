@@ -60,10 +60,7 @@ impl Password {
 
     /// Takes a password that somebody wants from now on; the length counts in code points.
     pub fn choose(text: &str, min_length: usize, username: &Username, email: &Email) -> Result<Self, PasswordError> {
-        let password = Self::from_login(text)?;
-        if password.expose().chars().count() < min_length {
-            return Err(PasswordError::TooShort { min: min_length });
-        }
+        let password = Self::long_enough(text, min_length)?;
         let folded = Zeroizing::new(case_folded(password.expose()));
         let is = |shown: &str, key: &str| *folded == key || *folded == case_folded(shown);
         if is(username.as_str(), username.key()) || is_key(Username::key_of(&password.0), username.key()) {
@@ -72,10 +69,21 @@ impl Password {
         if is(email.as_str(), email.key()) || is_key(Email::key_of(&password.0), email.key()) {
             return Err(PasswordError::SameAsEmail);
         }
-        if is_common(password.expose()) {
-            return Err(PasswordError::Common);
-        }
-        Ok(password)
+        password.uncommon()
+    }
+
+    /// The same as far as it can be said without a name that is one.
+    pub fn choose_unnamed(text: &str, min_length: usize) -> Result<Self, PasswordError> {
+        Self::long_enough(text, min_length)?.uncommon()
+    }
+
+    fn long_enough(text: &str, min: usize) -> Result<Self, PasswordError> {
+        let password = Self::from_login(text)?;
+        if password.expose().chars().count() < min { Err(PasswordError::TooShort { min }) } else { Ok(password) }
+    }
+
+    fn uncommon(self) -> Result<Self, PasswordError> {
+        if is_common(self.expose()) { Err(PasswordError::Common) } else { Ok(self) }
     }
 
     /// The text, to be hashed.

@@ -18,6 +18,13 @@ pub(super) fn from_row(user: UserId, row: Option<Row>) -> QueryResult<Preference
     Ok(Preferences { theme, time_zone, shortcuts })
 }
 
+/// What a user wants.
+pub fn of(connection: &mut AnyConnection, user: UserId) -> QueryResult<Preferences> {
+    let columns = (console_preferences::theme, console_preferences::time_zone, console_preferences::shortcuts);
+    let row = console_preferences::table.find(user.get()).select(columns).first(connection).optional()?;
+    from_row(user, row)
+}
+
 /// Keeps what a user wants.
 pub fn set(connection: &mut AnyConnection, user: UserId, preferences: &Preferences) -> QueryResult<()> {
     let values = (

@@ -48,6 +48,11 @@ impl State {
         self.public_url.is_https() || !self.public_url.is_loopback()
     }
 
+    /// Whether browsers come over plain http from other machines: what they write could be read, and cookies get lost.
+    pub(super) fn is_insecure(&self) -> bool {
+        !self.public_url.is_https() && !self.public_url.is_loopback()
+    }
+
     /// The state that a request is served with.
     pub(super) fn of(request: &HttpRequest) -> Result<web::Data<Self>, Problem> {
         request.app_data::<web::Data<Self>>().cloned().ok_or_else(|| Problem::failure("the server has no state", false))

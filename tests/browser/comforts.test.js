@@ -1,7 +1,7 @@
 // What our module adds, and what becomes of a page whose session has ended meanwhile.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, newContext, setUp } from "./browser.js";
+import { launch, newContext, setUp, signIn } from "./browser.js";
 import { PASSWORD, startServer } from "./server.js";
 
 let server;
@@ -78,6 +78,104 @@ describe("keys", () => {
     await page.getByRole("button", { name: "Save" }).click();
     await page.locator("body[data-shortcuts=on]").waitFor();
   });
+});
+
+describe("a question", () => {
+  const dialog = () => page.locator("dialog[open]");
+  const disable = () => page.getByRole("button", { name: "Disable", exact: true });
+  let saif;
+
+  before(async () => {
+    await go("/admin/users?q=saif");
+    saif = await page.locator("td[data-label=Username] a").getAttribute("href");
+  });
+
+  test("is a dialog over the page, which has the keyboard until it is closed", async () => {
+    await go(saif);
+    for (const close of [
+      () => page.keyboard.press("Escape"),
+      () => dialog().getByRole("button", { name: "Close" }).click(),
+      () => dialog().getByRole("link", { name: "Cancel" }).click(),
+    ]) {
+      await disable().focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("dialog", { name: "Disable: saif?" }).waitFor();
+      await page.locator("dialog:focus").waitFor();
+      for (let times = 0; times < 8; times += 1) {
+        await page.keyboard.press("Tab");
+        assert.ok(await page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')"));
+      }
+      // Single keys are for the page below.
+      await page.keyboard.press("?");
+      await close();
+      await page.locator("dialog").waitFor({ state: "detached" });
+      assert.equal(await page.evaluate("document.activeElement.textContent"), "Disable");
+      assert.equal(new URL(page.url()).pathname, saif);
+    }
+    await page.locator("dd", { hasText: "Active" }).waitFor();
+  });
+
+  test("is answered by its button", async () => {
+    await go(saif);
+    await disable().click();
+    await dialog().getByRole("button", { name: "Disable" }).click();
+    await page.locator(".flash.good", { hasText: "saif is disabled" }).waitFor();
+    assert.equal(new URL(page.url()).pathname, saif);
+    await page.getByRole("button", { name: "Enable", exact: true }).click();
+    await page.locator(".flash.good", { hasText: "saif is enabled" }).waitFor();
+  });
+
+  test("knows which of several buttons was pressed", async () => {
+    await go("/admin/users?q=saif");
+    await page.locator("tbody input[name=id]").check();
+    await page.locator(".bulk").getByRole("button", { name: "Disable" }).click();
+    await page.getByRole("dialog", { name: /^Disable one user/ }).waitFor();
+    assert.equal(await dialog().locator("[name=action]").inputValue(), "disable");
+  });
+
+  test("is a page where there is nothing to ask, and no action is done twice", async () => {
+    await go("/admin/users");
+    await page.locator(".bulk").getByRole("button", { name: "Disable" }).click();
+    await page.locator(".flash.bad", { hasText: "No user is ticked" }).waitFor();
+    assert.equal(await page.locator("dialog").count(), 0);
+  });
+});
+
+test("two minutes before its end a session can be kept", async () => {
+  const own = await context.newPage();
+  await own.clock.install();
+  await own.goto(`${server.base}/admin/keys`);
+  const before = await own.locator("footer [data-ends-in]").textContent();
+  assert.match(before, /^You are signed out at \d\d:\d\d unless you ask for a page before, and at \d\d:\d\d in any case\.$/);
+  // A use is noted once a minute, so that it may be up to a minute less than half an hour.
+  await own.clock.fastForward("26:50");
+  assert.equal(await own.locator(".ending").count(), 0);
+  await own.clock.fastForward("01:15");
+  await own.locator("[aria-live=polite] .ending", { hasText: "You are signed out at" }).waitFor();
+  await Promise.all([
+    own.waitForResponse(`${server.base}/admin/me`),
+    own.getByRole("button", { name: "Stay signed in" }).click(),
+  ]);
+  await own.locator(".ending").waitFor({ state: "detached" });
+  // It is as before, and comes again.
+  assert.equal(new URL(own.url()).pathname, "/admin/keys");
+  await own.clock.fastForward("28:05");
+  await own.locator(".ending").waitFor();
+  await own.close();
+});
+
+test("Back shows nothing after the sign-out", async () => {
+  const other = await newContext(browser);
+  const own = await signIn(other, server.base, "root", PASSWORD);
+  await own.goto(`${server.base}/admin/users`);
+  await own.getByRole("link", { name: "saif", exact: true }).waitFor();
+  await own.getByRole("button", { name: "Sign out" }).click();
+  await own.waitForURL("**/admin/sign-in");
+  await own.goBack();
+  await own.waitForURL("**/admin/sign-in*");
+  assert.equal(await own.getByRole("link", { name: "saif", exact: true }).count(), 0);
+  other.expectNothingWrong();
+  await other.close();
 });
 
 test("one box ticks all of a page", async () => {

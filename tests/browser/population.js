@@ -78,6 +78,12 @@ const press = (name) => async (page) => {
   await Promise.all([page.waitForEvent("load"), page.getByRole("button", { name, exact: true }).click()]);
 };
 
+/** Presses what asks before it acts: in a dialog where our module runs, and on a page of its own where it does not. */
+export const ask = (name) => async (page) => {
+  await page.getByRole("button", { name, exact: true }).click();
+  await page.locator(".confirmation").waitFor();
+};
+
 /**
  * Every page, as somebody sees it: `admin` (unless said otherwise), `user` or `visitor`. What only a form leads to is
  * reached from the page at `path` by `then`.
@@ -100,7 +106,7 @@ export const pagesOf = () => [
   {
     name: "the question whether to disable a user",
     path: ({ users }) => `/admin/users/${users[LONG]}`,
-    then: press("Disable"),
+    then: ask("Disable"),
   },
   { name: "a reset link", path: ({ users }) => `/admin/users/${users.saif}`, then: press("Make a reset link") },
   { name: "a user who is not there", path: () => "/admin/users/999999", status: 404 },
@@ -114,12 +120,12 @@ export const pagesOf = () => [
   {
     name: "the question whether to revoke a session",
     path: ({ sessions }) => `/admin/sessions/${sessions.long}`,
-    then: press("Revoke this session"),
+    then: ask("Revoke this session"),
   },
   {
     name: "the question whether to revoke all sessions",
     path: () => "/admin/sessions",
-    then: press("Revoke everybody's sessions"),
+    then: ask("Revoke everybody's sessions"),
   },
   { name: "a session that is not there", path: () => "/admin/sessions/x", status: 404 },
   { name: "the audit trail", path: () => "/admin/audit" },

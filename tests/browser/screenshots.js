@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { launch, newContext, signIn } from "./browser.js";
-import { reuse } from "./population.js";
+import { ask, reuse } from "./population.js";
 import { PASSWORD, startServer } from "./server.js";
 
 const [folder, url, format = "webp"] = process.argv.slice(2);
@@ -55,12 +55,12 @@ try {
   const mei = await named("mei.nakamura");
   await picture("user", `/admin/users/${mei}`);
   await picture("new-user", "/admin/users/new", { look: ["light"] });
-  await picture("disable", `/admin/users/${mei}`, { look: ["light"], then: press("Disable") });
+  await picture("disable", `/admin/users/${mei}`, { look: ["light"], then: () => ask("Disable")(page) });
   await picture("sessions", "/admin/sessions");
   await picture("session-reuse", `/admin/sessions/${stolen.session}`);
   await picture("session-reuse", `/admin/sessions/${stolen.session}`, phone);
   await picture("session-long", `/admin/sessions/${used.session}`, { look: ["light"] });
-  await picture("revoke-matching", "/admin/sessions?agent=curl", { look: ["light"], then: press("Revoke all that match") });
+  await picture("revoke-matching", "/admin/sessions?agent=curl", { look: ["light"], then: () => ask("Revoke all that match")(page) });
   await picture("audit", "/admin/audit");
   await picture("audit", "/admin/audit", phone);
   await picture("keys", "/admin/keys", { look: ["light"] });

@@ -31,6 +31,12 @@ const walk = (name, { javaScriptEnabled, variables = () => ({}) }) =>
     };
     const row = (text) => page.locator("tbody tr", { hasText: text }).first();
     const rowOfAgent = (agent) => page.locator("tbody tr", { has: page.locator(`[title="${agent}"]`) });
+    /** What asks first, in a dialog or on a page. */
+    const ask = async (locator) => {
+      await locator.click();
+      await page.locator(".confirmation").waitFor();
+      assert.equal(await page.locator("dialog[open]").count(), javaScriptEnabled ? 1 : 0);
+    };
     /** Asked once more when the password was given too long ago, which it was not: so this only confirms. */
     const confirm = (label) => click(page.locator(".confirmation").getByRole("button", { name: label }));
 
@@ -92,7 +98,7 @@ const walk = (name, { javaScriptEnabled, variables = () => ({}) }) =>
     test("one session is revoked, and its client is refused at once", async () => {
       assert.deepEqual(await clients.saif.answers(), LIVE);
       await go(`/admin/sessions/${clients.saif.session}`);
-      await click(button("Revoke this session"));
+      await ask(button("Revoke this session"));
       await confirm("Revoke");
       await page.locator(".flash.good").waitFor();
       assert.deepEqual(await clients.saif.answers(), GONE);
@@ -105,7 +111,7 @@ const walk = (name, { javaScriptEnabled, variables = () => ({}) }) =>
       clients.unticked = await server.api.signIn("jonas", "Unticked/1.0");
       await go("/admin/sessions?user=jonas");
       await rowOfAgent("Ticked/1.0").locator("input[name=id]").check();
-      await click(page.locator(".bulk").getByRole("button", { name: "Revoke", exact: true }));
+      await ask(page.locator(".bulk").getByRole("button", { name: "Revoke", exact: true }));
       await confirm("Revoke");
       await page.locator(".flash.good").waitFor();
       assert.deepEqual(await clients.ticked.answers(), GONE);
@@ -121,7 +127,7 @@ const walk = (name, { javaScriptEnabled, variables = () => ({}) }) =>
       await page.locator("summary", { hasText: "More filters" }).click();
       await page.fill("#agent", "OldFleet");
       await click(button("Show"));
-      await click(button("Revoke all that match"));
+      await ask(button("Revoke all that match"));
       assert.match(await page.locator(".confirmation").textContent(), /2,000|2000/);
       await confirm("Revoke");
       await page.locator(".flash.good", { hasText: /2,?000/ }).waitFor();
@@ -135,7 +141,7 @@ const walk = (name, { javaScriptEnabled, variables = () => ({}) }) =>
     test("a disabled user is signed out and stays out until they are enabled", async () => {
       const account = await server.api.send("/api/users/profile", { method: "GET", token: clients.amina.access });
       await go(`/admin/users/${account.body.id}`);
-      await click(button("Disable"));
+      await ask(button("Disable"));
       await confirm("Disable");
       await page.locator(".flash.good").waitFor();
       assert.equal((await clients.amina.profile()).status, 401);

@@ -169,7 +169,7 @@ async fn l12_a_member_or_parameter_that_is_there_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn l13_only_json_in_utf8_is_taken() {
+async fn l13_o6_only_json_in_utf8_is_taken_and_no_form() {
     let app = TestApp::start().await;
     let admin = app.admin("root").await;
     for (method, path, valid) in bodies(&admin) {

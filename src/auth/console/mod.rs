@@ -88,32 +88,40 @@ pub async fn look_up(auth: &Auth, id: SessionId, client: &Client) -> Result<Opti
         found.session.is_live(now) && found.user.is_active() && found.user.security_version == found.security_version
     });
     let Some(found) = found else { return Ok(None) };
-    note_use(auth, &found.session, client, now).await;
+    let idle_expires_at = note_use(auth, &found.session, client, now).await;
     Ok(Some(ConsoleUser {
         principal: Arc::new(Principal { user: found.user, session_id: id }),
-        session: found.session,
+        session: Session { idle_expires_at, ..found.session },
         confirmed_at: found.confirmed_at,
         preferences: found.preferences,
     }))
 }
 
-/// A use that cannot be noted is no reason to refuse the page: on a full disk sessions must still be seen and ended.
-async fn note_use(auth: &Auth, session: &Session, client: &Client, now: Timestamp) {
+/// Gives when the session ends without another use. A use that cannot be noted is no reason to refuse the page: on a full
+/// disk sessions must still be seen and ended.
+async fn note_use(auth: &Auth, session: &Session, client: &Client, now: Timestamp) -> Timestamp {
     let idle_expires_at = now.after(IDLE_LIFE).min(session.expires_at);
     if idle_expires_at.since(session.idle_expires_at) < NOTED_EVERY {
-        return;
+        return session.idle_expires_at;
     }
     let (id, client) = (session.id, client.clone());
     let noted = auth.write(move |connection| sessions::touch(connection, id, &client, now, idle_expires_at)).await;
     if let Err(failure) = noted {
         tracing::warn!(%failure, "the use of a console session was not noted");
+        return session.idle_expires_at;
     }
+    idle_expires_at
 }
 
 /// Keeps something for the next page of a key's session.
 pub async fn keep(auth: &Auth, key: &str, state: String) -> Result<(), Failure> {
     let digest = keyring::sha256(key.as_bytes());
     auth.write(move |connection| console_sessions::keep(connection, &digest, &state).map(|_| ())).await
+}
+
+/// How a user wants to see the console.
+pub async fn preferences(auth: &Auth, user: UserId) -> Result<Preferences, Failure> {
+    auth.read(move |connection| console_preferences::of(connection, user)).await
 }
 
 /// Keeps how a user wants to see the console.

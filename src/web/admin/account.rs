@@ -70,8 +70,7 @@ pub async fn change_password(
     let (current, new) = (fields.text("current_password"), fields.text("new_password"));
     let errors = match console::change_password(&state.auth, console.user(), current, new, &client).await {
         Ok(signed_in) => {
-            let begun = console::SignedIn { previous_login_at: None, ..signed_in };
-            let answer = sign_in::begin(&state, &session, &begun, "/admin/me")?;
+            let answer = sign_in::begin(&state, &session, &signed_in, "/admin/me")?;
             console.done("Your password was changed. All of your other sessions have ended.", "/admin/me")?;
             return Ok(answer);
         }

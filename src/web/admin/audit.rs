@@ -176,6 +176,14 @@ fn row(event: &AuditEvent, console: &Console) -> Row {
         address: event.address.map_or_else(|| "–".to_owned(), |address| address.to_string()),
         request_id: event.request_id.clone().unwrap_or_default(),
         session: event.session_id.map(|id| id.to_string()),
-        json: serde_json::to_string_pretty(&to_json(event)).unwrap_or_default(),
+        json: with_visible_marks(&serde_json::to_string_pretty(&to_json(event)).unwrap_or_default()),
     }
+}
+
+/// The same JSON with escapes for the marks that turn a line's direction: an agent could make a line read as another.
+fn with_visible_marks(json: &str) -> String {
+    let turns =
+        |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: char| if turns(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(shown).collect()
 }

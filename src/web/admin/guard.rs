@@ -16,7 +16,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse}
 use super::flash::{self, Flash};
 use super::moment::{Moment, Zone};
 use super::next::Next as NextPage;
-use super::page::{self, Layout, Tab};
+use super::page::{self, Ending, Layout, Tab};
 use super::{error_page, session_store};
 use crate::auth::Actor;
 use crate::auth::audit::denial::note_denied;
@@ -77,6 +77,18 @@ impl Console {
         Zone::named(&self.user.preferences.time_zone)
     }
 
+    /// When the session ends.
+    fn ending(&self) -> Ending {
+        let session = &self.user.session;
+        let (idle, last) = (session.idle_expires_at, session.expires_at);
+        let clock = |at: Timestamp| Moment { local: self.zone().clock(at), utc: at.to_string() };
+        Ending {
+            seconds: idle.since(self.state.auth.now()).as_secs(),
+            at: clock(idle),
+            at_the_latest: (idle < last).then(|| clock(last)),
+        }
+    }
+
     /// Says something on the next page.
     pub fn say(&self, flash: Flash) -> Result<(), Problem> {
         flash::say(&self.session, flash)
@@ -103,6 +115,7 @@ impl Console {
             theme: self.user.preferences.theme.as_str(),
             shortcuts: self.user.preferences.shortcuts,
             flashes: flash::take(&self.session),
+            ending: Some(self.ending()),
             tab: Some(tab),
             ..Layout::of_visitor(title)
         }

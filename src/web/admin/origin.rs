@@ -21,22 +21,16 @@ pub(super) fn refuse(reason: &str) -> Problem {
     Problem::with_cause(Code::FormRefused, reason)
 }
 
-/// Browsers say where a request comes from in `Sec-Fetch-Site`; older ones in `Origin` or `Referer`. When none says
-/// anything, the token decides. An opaque origin, `null`, is what our own `Referrer-Policy` makes of ours: it passes
-/// only beside a `Sec-Fetch-Site` that vouches for it.
+/// Browsers say where a request comes from in `Sec-Fetch-Site` and `Origin`; where neither is there, in `Referer`. It must
+/// be ours, and an opaque origin, `null`, is nobody's. When nothing is said, the token decides.
 fn is_own(headers: &HeaderMap, own: &PublicUrl) -> bool {
     let all = |name: HeaderName| headers.get_all(name).map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>();
     let (sites, origins, referers) = (all(SEC_FETCH_SITE), all(header::ORIGIN), all(header::REFERER));
     let is_ours =
         |url: &&str| *url == own.as_str() || url.strip_prefix(own.as_str()).is_some_and(|r| r.starts_with('/'));
-    if !sites.is_empty() {
-        return sites.iter().all(|site| *site == "same-origin")
-            && origins.iter().all(|origin| *origin == "null" || *origin == own.as_str());
-    }
-    if !origins.is_empty() {
-        return origins.iter().all(|origin| *origin == own.as_str());
-    }
-    referers.iter().all(is_ours)
+    sites.iter().all(|site| *site == "same-origin")
+        && origins.iter().all(|origin| *origin == own.as_str())
+        && (sites.len() + origins.len() > 0 || referers.iter().all(is_ours))
 }
 
 #[cfg(test)]
@@ -61,8 +55,9 @@ mod tests {
             &[][..],
             &[(site, "same-origin")],
             &[(site, "same-origin"), ("origin", ours)],
-            &[(site, "same-origin"), ("origin", "null")],
             &[("origin", ours)],
+            &[(site, "same-origin"), ("origin", ours), ("referer", "https://auth.example.com/admin/users?q=a")],
+            &[("referer", "https://auth.example.com/")],
             &[("referer", ours)],
             &[("referer", "https://auth.example.com/admin/sign-in")],
         ] {
@@ -76,6 +71,7 @@ mod tests {
             &[(site, "same-origin"), (site, "cross-site")],
             &[(site, "cross-site"), ("origin", ours)],
             &[(site, "same-origin"), ("origin", "https://evil.example")],
+            &[(site, "same-origin"), ("origin", "null")],
             &[("origin", "null")],
             &[("origin", "https://evil.example")],
             &[("origin", "http://auth.example.com")],

@@ -8,6 +8,7 @@ use askama::Template;
 
 use super::assets;
 use super::flash::Flash;
+use super::moment::Moment;
 use crate::web::answer::OwnPage;
 use crate::web::problem::Problem;
 
@@ -83,6 +84,19 @@ pub struct Layout {
     pub flashes: Vec<Flash>,
     /// Which part of the console this is.
     pub tab: Option<Tab>,
+    /// When whoever is signed in will not be any more.
+    pub ending: Option<Ending>,
+}
+
+/// When a session ends (WCAG 2.2 §2.2.1: people are told before).
+#[derive(Clone)]
+pub struct Ending {
+    /// How long it is until then.
+    pub seconds: u64,
+    /// Hour and minute, unless a page is asked for before.
+    pub at: Moment,
+    /// Hour and minute, whatever is asked for. `None` when the two are one.
+    pub at_the_latest: Option<Moment>,
 }
 
 impl Layout {
@@ -97,6 +111,7 @@ impl Layout {
             shortcuts: false,
             flashes: Vec::new(),
             tab: None,
+            ending: None,
         }
     }
 
@@ -142,9 +157,20 @@ pub fn show(page: &impl Template) -> Result<HttpResponse, Problem> {
 }
 
 /// A page with a status of its own.
+///
+/// Its forms say where they come from: under `no-referrer`, browsers without `Sec-Fetch-Site` (Safari before 16.4) would
+/// send `Origin: null`. Other sites learn nothing.
 pub fn show_with(status: StatusCode, page: &impl Template) -> Result<HttpResponse, Problem> {
     let text = page.render().map_err(|error| Problem::failure(error, false))?;
-    Ok(with_body(HttpResponse::new(status), text))
+    let mut answer = with_body(HttpResponse::new(status), text);
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(answer)
+}
+
+/// For a page whose address holds the secret of a link: no `Referer` has more of it than the origin.
+pub(super) fn hide_address(mut answer: HttpResponse) -> HttpResponse {
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    answer
 }
 
 /// A form that was not acceptable, with what is wrong with it.

@@ -23,6 +23,7 @@ struct ResetPage<'a> {
     username: &'a str,
     hint: String,
     errors: FormErrors,
+    is_insecure: bool,
 }
 
 #[derive(Template)]
@@ -57,7 +58,7 @@ pub async fn show_reset(
     let Some(user) = look_at_reset_link(&state.auth, &link).await? else { return bad_link() };
     let visitor = Visitor::of(&request, &state)?;
     let shown = reset_page(&state, &visitor, &link, user.username.as_str(), FormErrors::default());
-    visitor.remember(&state, page::show(&shown)?)
+    visitor.remember(&state, page::hide_address(page::show(&shown)?))
 }
 
 /// `POST /reset`
@@ -84,7 +85,7 @@ pub async fn reset_password(
 
 fn bad_link() -> Result<HttpResponse, Problem> {
     let layout = Layout::of_visitor("This reset link does not work");
-    page::show_with(StatusCode::NOT_FOUND, &BadLinkPage { layout })
+    page::show_with(StatusCode::NOT_FOUND, &BadLinkPage { layout }).map(page::hide_address)
 }
 
 fn reset_page<'a>(
@@ -96,5 +97,5 @@ fn reset_page<'a>(
 ) -> ResetPage<'a> {
     let layout = Layout { form_token: visitor.form_token(state), ..Layout::of_visitor("Choose a new password") };
     let hint = format!("At least {} characters. A sentence is a good password.", state.auth.password_min_length());
-    ResetPage { layout, link, username, hint, errors }
+    ResetPage { layout, link, username, hint, errors, is_insecure: state.is_insecure() }
 }

@@ -27,6 +27,7 @@ struct SetUpPage<'a> {
     username: &'a str,
     email: &'a str,
     errors: FormErrors,
+    is_insecure: bool,
 }
 
 #[derive(Template)]
@@ -54,8 +55,9 @@ pub async fn show_setup(
         SetUpLink::Valid => {
             let visitor = Visitor::of(&request, &state)?;
             let layout = set_up_layout(&state, &visitor);
-            let shown = SetUpPage { layout, link: &link, username: "", email: "", errors: FormErrors::default() };
-            visitor.remember(&state, page::show(&shown)?)
+            let (errors, is_insecure) = (FormErrors::default(), state.is_insecure());
+            let shown = SetUpPage { layout, link: &link, username: "", email: "", errors, is_insecure };
+            visitor.remember(&state, page::hide_address(page::show(&shown)?))
         }
     }
 }
@@ -80,7 +82,8 @@ pub async fn create_admin(
         Err(SetUpError::Refused(error)) => errors_of(error)?,
     };
     let visitor = Visitor::of(&request, &state)?;
-    page::show_again(&SetUpPage { layout: set_up_layout(&state, &visitor), link, username, email, errors })
+    let (layout, is_insecure) = (set_up_layout(&state, &visitor), state.is_insecure());
+    page::show_again(&SetUpPage { layout, link, username, email, errors, is_insecure })
 }
 
 /// What is wrong with a new account, for a form with the fields `username`, `email` and `password`.
@@ -113,7 +116,7 @@ pub fn errors_of(error: RegisterError) -> Result<FormErrors, Problem> {
 
 fn bad_link() -> Result<HttpResponse, Problem> {
     let layout = Layout::of_visitor("This set-up link does not work");
-    page::show_with(StatusCode::FORBIDDEN, &BadLinkPage { layout })
+    page::show_with(StatusCode::FORBIDDEN, &BadLinkPage { layout }).map(page::hide_address)
 }
 
 fn set_up_layout(state: &State, visitor: &Visitor) -> Layout {

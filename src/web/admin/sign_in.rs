@@ -66,7 +66,16 @@ pub async fn create_session(
     let next = Next::parse(fields.text("next"));
     let identifier = fields.text("identifier");
     match console::sign_in(&state.auth, identifier, fields.text("password"), &client).await {
-        Ok(signed_in) => begin(&state, &session, &signed_in, target(next.as_ref())),
+        Ok(signed_in) => {
+            let answer = begin(&state, &session, &signed_in, target(next.as_ref()))?;
+            if let Some(at) = signed_in.previous_login_at {
+                let preferences = console::preferences(&state.auth, signed_in.user.id).await?;
+                let moment = Zone::named(&preferences.time_zone).moment(at);
+                let text = format!("You are signed in. Your last sign-in was at {}.", moment.local);
+                flash::say(&session, Flash::done(text))?;
+            }
+            Ok(answer)
+        }
         Err(LoginError::Failed(failure)) => Err(failure.into()),
         Err(LoginError::InvalidCredentials | LoginError::Password(_)) => {
             let errors = FormErrors::one("identifier", "The username or the password is wrong.");
@@ -86,10 +95,6 @@ pub(super) fn begin(
 ) -> Result<HttpResponse, Problem> {
     session.clear();
     session_store::adopt(session, &signed_in.key)?;
-    if let Some(at) = signed_in.previous_login_at {
-        let moment = Zone::named("UTC").moment(at);
-        flash::say(session, Flash::done(format!("You are signed in. Your last sign-in was at {}.", moment.local)))?;
-    }
     visitor::forget(state, page::see_other(path))
 }
 
@@ -109,6 +114,6 @@ fn sign_in_page(
         next: next.map_or_else(String::new, |next| next.as_str().to_owned()),
         identifier: identifier.to_owned(),
         errors,
-        is_insecure: !state.public_url.is_https() && !state.public_url.is_loopback(),
+        is_insecure: state.is_insecure(),
     }
 }

@@ -3,7 +3,7 @@
 use relatch::auth::users::find_user_by_name;
 use reqwest::Method;
 
-use crate::harness::{Browser, PASSWORD, PageForm, TestApp};
+use crate::harness::{Binary, Browser, PASSWORD, PageForm, TestApp};
 
 const ACTION: &str = "/admin/me/preferences";
 
@@ -52,6 +52,19 @@ async fn o1_o5_a_form_without_the_sessions_own_token_changes_nothing() {
 }
 
 #[tokio::test]
+async fn o1_a_form_that_is_refused_is_in_the_log() {
+    let server = Binary::new().serve();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let form = client.post(format!("{}/admin/sign-in", server.base)).body("token=canary-4711");
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(form.send().await.unwrap().status(), 403);
+    let log = server.kill();
+    let line = log.lines().find(|line| line.contains("a form of the console was refused")).expect("a line");
+    assert!(line.contains("its token is not this browser's") && line.contains("WARN"), "{line}");
+    assert!(!log.contains("canary-4711"), "{log}");
+}
+
+#[tokio::test]
 async fn o2_a_form_from_another_site_is_refused_whatever_its_token() {
     let app = TestApp::start().await;
     let browser = app.console("root").await;
@@ -68,10 +81,15 @@ async fn o2_a_form_from_another_site_is_refused_whatever_its_token() {
         assert_eq!(answer.expect_status(403).heading(), "The form was not accepted");
         assert_eq!(theme(&browser).await, "system", "{name}: {value}");
     }
-    let accepted = browser.submission(&form).header("sec-fetch-site", "same-origin").header("origin", "null");
+    let opaque = browser.submission(&form).header("sec-fetch-site", "same-origin").header("origin", "null");
+    browser.send(opaque).await.expect_status(403);
+    assert_eq!(theme(&browser).await, "system");
+    // What our own pages make of it, in browsers of today and in those without `Sec-Fetch-Site`.
+    let ours = app.config.public_url.as_str();
+    let accepted = browser.submission(&form).header("sec-fetch-site", "same-origin").header("origin", ours);
     browser.send(accepted).await.expect_redirect("/admin/me");
     let form = form.with("theme", "light");
-    let accepted = browser.submission(&form).header("origin", app.config.public_url.as_str());
+    let accepted = browser.submission(&form).header("origin", ours).header("referer", format!("{ours}/admin/me"));
     browser.send(accepted).await.expect_redirect("/admin/me");
     assert_eq!(theme(&browser).await, "light");
 }

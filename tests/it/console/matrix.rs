@@ -122,13 +122,82 @@ async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
 async fn m1_what_is_no_page_is_guarded_too_and_p10_a_page_has_no_other_name() {
     let app = TestApp::start().await;
     let (nobody, admin) = (Browser::new(&app), app.console("root").await);
-    for path in ["/admin/nothing", "/admin/me/x.css", "/admin/me.css", "/admin/me/", "/admin/", "/admin/me;x"] {
-        nobody.get(path).await.expect_redirect("/admin/sign-in");
+    let person = app.sign_in("root").await;
+    let paths = [
+        "/admin/nothing",
+        "/admin/me/x.css",
+        "/admin/me.css",
+        "/admin/me/",
+        "/admin/",
+        "/admin/x.css",
+        "/admin/me;x",
+        "/admin/me;x.css",
+        "/admin/me%2fx.css",
+        "/admin/me%3bx.css",
+        "/admin/me%00.css",
+        "/admin/me%0a.css",
+        "/admin/users/x.css",
+        "/admin/users/1.css",
+        "/admin/users/1/x.css",
+        "/admin/users/1%2fx.css",
+        "/admin/users/1;x.css",
+        "/admin/users/new/x.css",
+        "/admin/users.css",
+        "/admin/audit/x.css",
+    ];
+    let sessions = ["", "/", "%2f", ";", "?"].map(|tail| format!("/admin/sessions/{}{tail}x.css", person.session_id));
+    for path in paths.into_iter().chain(sessions[..4].iter().map(String::as_str)) {
+        let redirect = nobody.get(path).await;
+        assert!(redirect.status == 303 && redirect.header("location").starts_with("/admin/sign-in"), "{redirect:?}");
         let answer = admin.get(path).await;
-        assert_eq!(answer.status, 404, "{path}: {answer:?}");
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{path}: {answer:?}");
         assert!(answer.texts("h1") == ["There is nothing here"] && !answer.text.contains("root"), "{answer:?}");
     }
+    // The path is what caches go by: a query leaves the page what it is.
+    admin.get(&sessions[4]).await.expect_status(200);
+    for path in ["/admin/sign-in/x.css", "/admin/sign-in.css", "/reset/x.css", "/reset.css"] {
+        let answer = nobody.get(path).await;
+        assert!([303, 404].contains(&answer.status) && answer.texts("form").is_empty(), "{path}: {answer:?}");
+    }
+    let id = person.id;
+    for path in ["profile/a.js", "profile.js", "profile;a.js", "profile%2fa.js", "me/sessions.js"]
+        .into_iter()
+        .map(|path| format!("/api/users/{path}"))
+        .chain([format!("/api/users/{id}.js"), format!("/api/users/{id}/a.js"), "/api/users.js".to_owned()])
+    {
+        let answer = person.get(&path).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-store"), "{path}: {answer:?}");
+    }
     assert_eq!(admin.get("/administrator").await.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn o9_what_a_form_leads_to_is_asked_for_by_get() {
+    let app = TestApp::start().await;
+    let user = app.user("saif").await;
+    let session = app.sign_in("saif").await.session_id;
+    let browser = app.console("root").await;
+    let mut led = 0;
+    for (method, path, _) in TABLE.iter().rev() {
+        if *method != "POST" {
+            continue;
+        }
+        let action = path.replace("{sid}", &session).replace("{id}", &user.id.to_string());
+        // Each is pressed on a page of its own, then confirmed, and pressed with nothing filled in.
+        let token = browser.get("/admin/me").await.expect_status(200).form("/admin/sign-out").value("token").to_owned();
+        let form = PageForm { action, fields: vec![("token".to_owned(), token)] };
+        for form in [form.clone(), form.clone().with("confirmed", "yes")] {
+            let answer = browser.submit(&form).await;
+            assert!([200, 303, 400, 403, 404, 409, 422].contains(&answer.status), "{form:?}: {answer:?}");
+            assert_eq!(answer.status == 303, !answer.header("location").is_empty(), "{form:?}: {answer:?}");
+            led += usize::from(answer.status == 303);
+            if answer.header("location") == "/admin/sign-in" {
+                browser.sign_in("root").await.expect_redirect("/admin");
+                break;
+            }
+        }
+    }
+    assert!(led >= 10, "{led}");
 }
 
 #[tokio::test]

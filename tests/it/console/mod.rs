@@ -6,6 +6,7 @@ mod confirm;
 mod dashboard;
 mod forms;
 mod headers;
+mod hostile;
 mod keys;
 mod maintenance;
 mod matrix;

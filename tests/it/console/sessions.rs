@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use relatch::domain::session::SessionId;
+use relatch::domain::timestamp::Timestamp;
 use relatch::store::sessions;
 use serde_json::json;
 
@@ -38,6 +39,44 @@ async fn n5_a_session_ends_twelve_hours_after_the_sign_in_however_much_it_is_use
     browser.get("/admin").await.expect_status(200);
     app.advance(Duration::from_secs(1));
     browser.get("/admin").await.expect_redirect("/admin/sign-in");
+}
+
+#[tokio::test]
+async fn every_page_says_when_the_session_ends() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let (began, last) = (app.now(), app.now().after(12 * 60 * MINUTE));
+    let ends = async |seconds: &str, times: &[Timestamp]| {
+        let page = browser.get("/admin/keys").await.expect_status(200);
+        assert_eq!(page.attributes("footer [data-ends-in]", "data-ends-in"), [seconds]);
+        let times: Vec<_> = times.iter().map(ToString::to_string).collect();
+        assert_eq!(page.attributes("footer time", "datetime"), times);
+        assert_eq!(page.attributes("footer [data-renew]", "data-renew").len(), times.len() - 1);
+        page
+    };
+    let page = ends("1800", &[began.after(30 * MINUTE), last]).await;
+    let clock = page.texts("footer time");
+    assert_eq!(clock[0], began.after(30 * MINUTE).to_string()[11..16]);
+    let said = format!(
+        "You are signed out at {} unless you ask for a page before, and at {} in any case.",
+        clock[0], clock[1]
+    );
+    assert_eq!(page.texts("footer [data-ends-in]"), [said]);
+    // A use is noted once a minute, and what is not noted does not count.
+    app.advance(Duration::from_secs(59));
+    ends("1741", &[began.after(30 * MINUTE), last]).await;
+    app.advance(Duration::from_secs(1));
+    ends("1800", &[began.after(31 * MINUTE), last]).await;
+    while app.now().after(30 * MINUTE) < last {
+        app.advance(20 * MINUTE);
+        browser.get("/admin").await.expect_status(200);
+    }
+    let seconds = last.since(app.now()).as_secs().to_string();
+    let page = ends(&seconds, &[last]).await;
+    assert_eq!(page.texts("footer [data-ends-in]"), [format!("You are signed out at {}.", &last.to_string()[11..16])]);
+    // Nobody is signed in here, or nobody who could stay so.
+    let visitor = Browser::new(&app).get("/admin/sign-in").await;
+    assert!(visitor.attributes("[data-ends-in]", "data-ends-in").is_empty());
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn j15_the_link_makes_the_first_admin_once_and_signs_them_in() {
     assert_eq!(page.texts("label"), ["Username", "E-mail", "Password"]);
     let wrong = page.form("/admin/setup").with("username", "a b").with("email", "x").with("password", "short");
     let again = browser.submit(&wrong).await.expect_status(400);
-    assert_eq!(again.attributes(".errors a", "href"), ["#username", "#email"]);
+    assert_eq!(again.attributes(".errors a", "href"), ["#username", "#email", "#password"]);
     assert_eq!(again.attributes("#email", "value"), ["x"]);
     browser.submit(&form(&browser, &link, "root").await).await.expect_redirect("/admin");
     assert!(browser.get("/admin").await.expect_status(200).text.contains("root"));

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use relatch::auth::Actor;
+use relatch::auth::reset_link::make_reset_token;
+use relatch::auth::setup_link::make_setup_token;
+use relatch::domain::client::Client;
+use relatch::domain::user::UserId;
 use reqwest::Method;
 
 use super::COOKIE;
@@ -219,7 +224,17 @@ async fn n11_over_plain_http_from_elsewhere_there_is_no_form() {
         ("BCRYPT_COST", "10"),
     ])
     .await;
+    let setup = make_setup_token(app.app.auth()).await.unwrap().expect("no admin yet");
+    let setup = format!("/admin/setup?t={}", setup.expose());
+    let before = Browser::new(&app).get(&setup).await.expect_status(200);
+    let root = app.admin("root").await;
+    let link =
+        make_reset_token(app.app.auth(), Actor::Operator, UserId::new(root.id).unwrap(), &Client::default()).await;
+    let reset = format!("/reset?t={}", link.unwrap().expose());
+    let browser = Browser::new(&app);
+    for page in [before, browser.get("/admin/sign-in").await, browser.get(&reset).await.expect_status(200)] {
+        assert!(page.texts(".notice")[0].contains("needs https") && page.texts("form").is_empty(), "{page:?}");
+    }
     let page = Browser::new(&app).get("/admin/sign-in").await.expect_status(200);
-    assert!(page.texts(".notice")[0].contains("needs https") && page.texts("form").is_empty(), "{page:?}");
     assert!(page.header("set-cookie").contains("; Secure"), "{page:?}");
 }

@@ -97,6 +97,20 @@ async fn deleted_users_are_shown_and_restored() {
 }
 
 #[tokio::test]
+async fn m10_only_who_gives_the_password_deletes_somebody() {
+    let app = TestApp::start().await;
+    let (browser, saif) = (app.console("root").await, app.user("saif").await);
+    app.advance(Duration::from_secs(300));
+    let asked = press_and_confirm(&browser, saif.id, "delete").await.expect_status(200);
+    assert_eq!(asked.heading(), "Give your password again");
+    let (path, action) = (format!("/admin/users/{}", saif.id), format!("/admin/users/{}/delete", saif.id));
+    browser.submit(&asked.form(&action).with("confirm_password", "wrong password")).await.expect_status(400);
+    app.sign_in("saif").await.profile().await.expect_status(200);
+    browser.submit(&asked.form(&action).with("confirm_password", PASSWORD)).await.expect_redirect(&path);
+    app.login("saif", PASSWORD).await.expect_problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
 async fn m10_only_who_gives_the_password_makes_an_admin() {
     let app = TestApp::start().await;
     let (browser, saif) = (app.console("root").await, app.user("saif").await);

@@ -128,15 +128,16 @@ pub async fn revoke_sessions(
     console.done(text, &path_of(&user))
 }
 
-/// `POST /admin/users/{id}/delete`
+/// `POST /admin/users/{id}/delete`. It asks for the password, too.
 pub async fn delete_user(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, fields }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
-    if !fields.is_confirmed() {
+    if !posted.fields.is_confirmed() {
         let affected = vec![
             "They cannot sign in, and all of their sessions end.".to_owned(),
             "After 30 days the account is removed for good, with its sessions.".to_owned(),
@@ -145,10 +146,12 @@ pub async fn delete_user(
             "Until then the account can be restored.".to_owned(),
             "Until then nobody else can have the username or the e-mail address.".to_owned(),
         ];
-        return ask(&state, &console, &user, "delete", "Delete", affected, unaffected);
+        return Ok(ask(&state, &posted.console, &user, "delete", "Delete", affected, unaffected)?);
     }
+    let console = posted.confirmed(&request).await?.console;
     let done = delete(&state.auth, console.actor(), user.id, &client).await;
-    finish(&state, &console, &user, done, Ends::OwnSession, "is deleted, and can be restored for 30 days.").await
+    let text = "is deleted, and can be restored for 30 days.";
+    Ok(finish(&state, &console, &user, done, Ends::OwnSession, text).await?)
 }
 
 /// `POST /admin/users/{id}/restore`
