@@ -7,10 +7,13 @@ use crate::domain::client::Client;
 use crate::domain::session::EndReason;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
-use crate::store::{changes, signing_keys as keys, users};
+use crate::store::{changes, clients, signing_keys as keys, users};
 
 /// How far the numbers of users move on: further than any that was given out since the backup.
 const IDS_SKIPPED: i64 = 1_000_000;
+
+/// How far the security versions of clients move on, likewise.
+const VERSIONS_SKIPPED: i64 = 1_000_000;
 
 /// Retires all signing keys for a new one, skips user ids that may have been given out, and ends every session.
 /// Says how many sessions were ended.
@@ -28,6 +31,7 @@ pub async fn end_everything(auth: &Auth) -> Result<u64, Failure> {
             signing_keys::record_key(connection, key, By::Operator, now)?;
         }
         users::skip_ids(connection, IDS_SKIPPED)?;
+        clients::raise_security_versions(connection, VERSIONS_SKIPPED)?;
         changes::note(connection, None, now)
     })
     .await?;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod client;
 mod config;
 mod output;
 mod password;
@@ -49,6 +50,9 @@ enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// Register and list clients: programs with an id and a secret of their own
+    #[command(subcommand)]
+    Client(client::Command),
     /// Check the audit trail, or take it elsewhere
     #[command(subcommand)]
     Audit(audit::Command),
@@ -95,6 +99,9 @@ pub fn run() -> ExitCode {
         }),
         Command::Session(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { session::run(&app, command, output).await })
+        }),
+        Command::Client(command) => with_app(Purpose::Command, &output, |_, app, output| {
+            Box::pin(async move { client::run(&app, command, output).await })
         }),
         Command::Audit(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { audit::run(&app, command, output).await })

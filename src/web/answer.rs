@@ -14,7 +14,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::admin;
+use super::{admin, oauth};
 use super::deadline::Deadline;
 use super::problem::{Code, Problem};
 use super::state::State;
@@ -41,7 +41,11 @@ pub async fn finish<B: MessageBody + 'static>(
     let state = request.app_data::<actix_web::web::Data<State>>().cloned();
     let method = request.method().clone();
     let path: String = request.path().chars().take(200).collect();
-    let reader = if admin::is_page(&path) { Reader::Person } else { Reader::Program };
+    let reader = match &path {
+        path if admin::is_page(path) => Reader::Person,
+        path if oauth::is_path(path) => Reader::Library,
+        _ => Reader::Program,
+    };
 
     // A server of tests may have no state; its answers come without a wait for any database.
     let database_wait = state.as_ref().map_or(Duration::ZERO, |state| state.database_wait);
@@ -121,6 +125,8 @@ fn render_error(error: &Error, id: &str, reader: Reader) -> HttpResponse {
 enum Reader {
     Person,
     Program,
+    /// Of OAuth, which knows nothing of problems.
+    Library,
 }
 
 fn log_and_render(problem: &Problem, id: &str, reader: Reader) -> HttpResponse {
@@ -136,6 +142,7 @@ fn log_and_render(problem: &Problem, id: &str, reader: Reader) -> HttpResponse {
     match reader {
         Reader::Person => admin::error_page::of_problem(problem, id),
         Reader::Program => problem.render(id),
+        Reader::Library => oauth::error::of_problem(problem),
     }
 }
 

@@ -31,6 +31,7 @@ mod maintenance;
 mod migrations;
 mod names;
 mod naughty;
+mod oauth;
 mod passwords;
 mod protocol;
 mod races;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::StoredEvent;
 use crate::domain::audit::Kind;
+use crate::domain::registered_client::ClientId;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -32,6 +33,8 @@ pub struct EventFilter {
     pub subject: Option<UserId>,
     /// Only what concerns this session.
     pub session: Option<SessionId>,
+    /// Only what this registered client did, or what concerns it.
+    pub client: Option<ClientId>,
     /// Only these kinds; without one there is nothing.
     pub kinds: Option<Vec<Kind>>,
     /// Only from this network.
@@ -141,6 +144,7 @@ impl Part {
         let mut parts = Vec::new();
         parts.extend(filter.session.map(|session| Self::Bytes("session_id", session.as_bytes().to_vec())));
         parts.extend(filter.request_id.map(|id| Self::Text("request_id", id.to_string())));
+        parts.extend(filter.client.map(|client| Self::Text("client_id", client.to_string())));
         parts.extend(filter.subject.map(|user| Self::Number("subject_user_id", user.get())));
         parts.extend(filter.actor.map(|user| Self::Number("actor_user_id", user.get())));
         parts.extend(filter.network.map(|network| {
