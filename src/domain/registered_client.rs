@@ -206,7 +206,8 @@ mod tests {
         let text = id.to_string();
         assert_eq!((text.len(), ClientId::parse(&text)), (20, Some(id)));
         let wrong = ["", "rlc_", "relatch", "rlc_BwcHBwcHBwcHBwc", "rlc_BwcHBwcHBwcHBwcHB", "RLC_BwcHBwcHBwcHBwcH"];
-        for wrong in wrong.into_iter().chain(["rlc_BwcHBwcHBwcHBwcH ", "rlc_BwcHBwcHBwcHBw==", "rls_BwcHBwcHBwcHBwcH"]) {
+        for wrong in wrong.into_iter().chain(["rlc_BwcHBwcHBwcHBwcH ", "rlc_BwcHBwcHBwcHBw==", "rls_BwcHBwcHBwcHBwcH"])
+        {
             assert_eq!(ClientId::parse(wrong), None, "{wrong}");
         }
         let id = SecretId::new(uuid::Uuid::from_bytes([0xab; 16]));
@@ -219,7 +220,9 @@ mod tests {
         let secret = write_secret(&Secret::new("A".repeat(43)));
         let text = secret.expose();
         assert!(is_secret(text));
-        for wrong in ["", "rls_", &text[1..], &text[..46], &format!("{text}A"), &format!("{text}="), &format!(" {text}")] {
+        for wrong in
+            ["", "rls_", &text[1..], &text[..46], &format!("{text}A"), &format!("{text}="), &format!(" {text}")]
+        {
             assert!(!is_secret(wrong), "{wrong}");
         }
         // The last character has two bits that must be zero.

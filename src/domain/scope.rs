@@ -120,7 +120,8 @@ mod tests {
         assert_eq!(Scopes::parse(&scopes.to_string()), Some(scopes));
         assert!(scopes.contains(Scope::AuditRead) && !scopes.contains(Scope::SessionsRevoke));
         assert_eq!(Scopes::parse(""), Some(Scopes::NONE));
-        for wrong in ["admin", "Introspect", "users", "users:*", "users:read,audit:read", "users:read\taudit:read", "é"] {
+        for wrong in ["admin", "Introspect", "users", "users:*", "users:read,audit:read", "users:read\taudit:read", "é"]
+        {
             assert_eq!(Scopes::parse(wrong), None, "{wrong}");
         }
     }

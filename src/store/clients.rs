@@ -7,9 +7,7 @@ use super::error::impossible_row;
 use super::schema::{client_secrets, clients};
 use super::{QueryResult, address};
 use crate::domain::client::Client;
-use crate::domain::registered_client::{
-    ApiAudience, ClientId, ClientName, ClientSecret, RegisteredClient, SecretId,
-};
+use crate::domain::registered_client::{ApiAudience, ClientId, ClientName, ClientSecret, RegisteredClient, SecretId};
 use crate::domain::scope::Scopes;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{SecurityVersion, UserId};

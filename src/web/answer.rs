@@ -14,10 +14,10 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::{admin, oauth};
 use super::deadline::Deadline;
 use super::problem::{Code, Problem};
 use super::state::State;
+use super::{admin, oauth};
 use crate::auth::entropy;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -23,7 +23,9 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, audit as trail, clients as programs, dashboard, keys, maintenance, reset, sessions as seen};
+use admin::{
+    account as me, assets, audit as trail, clients as programs, dashboard, keys, maintenance, reset, sessions as seen,
+};
 use admin::{settings, setup, sign_in, sign_out, users as people};
 use api::{account, audit, clients, sessions, tokens, users};
 use oauth::{introspect, revoke, token};
@@ -115,16 +117,12 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(
                             resource("/clients/{id}/settings").route(post().to(programs::actions::change_settings)),
                         )
-                        .service(
-                            resource("/clients/{id}/secrets").route(post().to(programs::secrets::create_secret)),
-                        )
+                        .service(resource("/clients/{id}/secrets").route(post().to(programs::secrets::create_secret)))
                         .service(
                             resource("/clients/{id}/secrets/{sid}/revoke")
                                 .route(post().to(programs::secrets::revoke_secret)),
                         )
-                        .service(
-                            resource("/clients/{id}/disable").route(post().to(programs::actions::disable_client)),
-                        )
+                        .service(resource("/clients/{id}/disable").route(post().to(programs::actions::disable_client)))
                         .service(resource("/clients/{id}/enable").route(post().to(programs::actions::enable_client)))
                         .service(resource("/clients/{id}/delete").route(post().to(programs::actions::delete_client)))
                         .service(resource("/keys").route(get().to(keys::list_signing_keys)))

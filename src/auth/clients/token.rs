@@ -53,8 +53,7 @@ pub async fn issue_client_token(
     let now = auth.now();
     let secret = (holder.secret.id, holder.secret.expires_at);
     let jti = entropy::uuid().map_err(Failure::from)?;
-    let issued =
-        auth.access_tokens.issue_for_client(registered, scopes, secret, jti, now).map_err(Failure::from)?;
+    let issued = auth.access_tokens.issue_for_client(registered, scopes, secret, jti, now).map_err(Failure::from)?;
     let (id, client, detail) = (registered.id, client.clone(), json!({ "scope": scopes.to_string() }));
     auth.write(move |connection| {
         let event = Event::new(Kind::ClientTokenIssued, now, By::Client(id), &client);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::wire;
 use crate::auth::Actor;
-use crate::auth::clients::{self, ClientChanges, NewClient, NewSecret, WithSecrets};
+use crate::auth::clients::{self, ClientChanges, ManageError, NewClient, NewSecret, WithSecrets};
 use crate::domain::registered_client::{ApiAudience, ClientId, ClientName, ClientSecret, SecretId};
 use crate::domain::scope::{Scope, Scopes};
 use crate::domain::timestamp::Timestamp;
@@ -151,7 +151,11 @@ pub async fn create_client(
         scopes: scopes(&body.scopes)?,
         secret_expires_at: body.secret_expires_at.as_deref().map(|at| time("secretExpiresAt", at)).transpose()?,
     };
-    let (made, secret) = clients::create_client(&state.auth, Actor::User(&admin), new, &client).await?;
+    let made = clients::create_client(&state.auth, Actor::User(&admin), new, &client).await;
+    let (made, secret) = made.map_err(|error| match error {
+        ManageError::ExpiryInThePast => wrong("secretExpiresAt", error),
+        error => error.into(),
+    })?;
     let location = format!("/api/clients/{}", made.client.id);
     let json = ClientJson { client_secret: Some(secret.value.expose()), ..ClientJson::new(&made) };
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(json))

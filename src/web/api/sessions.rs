@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::wire::{self, RoleJson, SessionDetailJson, SessionJson};
 use crate::auth::bulk_revocation::{self, BulkFilter};
+use crate::auth::end_session;
 use crate::auth::sessions::{self, SessionQuery};
 use crate::auth::users::find_user;
-use crate::auth::end_session;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::web::bearer::{AdminOr, Caller, SessionsRead, SessionsRevoke, Then, UsersRead};

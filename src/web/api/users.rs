@@ -99,11 +99,7 @@ pub async fn list_users(
 }
 
 /// `GET /api/users/{id}`
-pub async fn show_user(
-    state: Data<State>,
-    _: AdminOr<UsersRead>,
-    path: Path<String>,
-) -> Result<HttpResponse, Problem> {
+pub async fn show_user(state: Data<State>, _: AdminOr<UsersRead>, path: Path<String>) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
     let user = users::find_user(&state.auth, id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(HttpResponse::Ok().json(UserJson::from(&user)))

@@ -62,7 +62,9 @@ impl Refused {
             Self::InvalidScope => "The scope is unknown, or the client may not have it.",
             Self::InsufficientScope => "Only clients with the scope introspect and admins may ask this.",
             Self::UnsupportedGrantType => "The grants here are refresh_token and client_credentials.",
-            Self::UnsupportedTokenType => "An access token that a client got for itself ends with its secret, or expires.",
+            Self::UnsupportedTokenType => {
+                "An access token that a client got for itself ends with its secret, or expires."
+            }
         }
     }
 
@@ -154,7 +156,9 @@ pub(in crate::web) fn of_problem(problem: &Problem) -> HttpResponse {
         Code::StorageFull | Code::ServiceUnavailable => {
             ("temporarily_unavailable", "Send the same request again after the time in Retry-After.")
         }
-        code if code.status().is_server_error() => ("server_error", "Something went wrong here; the log has the cause."),
+        code if code.status().is_server_error() => {
+            ("server_error", "Something went wrong here; the log has the cause.")
+        }
         _ => ("invalid_request", "The request cannot be understood."),
     };
     let mut answer = problem.begin_answer();

@@ -134,7 +134,9 @@ impl Code {
     pub(in crate::web) fn challenge(self) -> Option<HeaderValue> {
         let challenge = match self {
             Self::InvalidToken => "Bearer realm=\"relatch\", error=\"invalid_token\"",
-            Self::InsufficientRole | Self::InsufficientScope => "Bearer realm=\"relatch\", error=\"insufficient_scope\"",
+            Self::InsufficientRole | Self::InsufficientScope => {
+                "Bearer realm=\"relatch\", error=\"insufficient_scope\""
+            }
             _ if self.status() == StatusCode::UNAUTHORIZED => "Bearer realm=\"relatch\"",
             _ => return None,
         };

@@ -137,9 +137,8 @@ impl From<EndError> for Problem {
 
 impl From<ManageError> for Problem {
     fn from(error: ManageError) -> Self {
-        let field = |name, error: &ManageError| {
-            Self::fields(Code::ValidationFailed, vec![FieldProblem::member(name, error)])
-        };
+        let field =
+            |name, error: &ManageError| Self::fields(Code::ValidationFailed, vec![FieldProblem::member(name, error)]);
         match error {
             ManageError::NotFound => Self::new(Code::NotFound),
             ManageError::NoScope => field("scopes", &error),

@@ -30,7 +30,10 @@ async fn a_client_is_registered_and_its_secret_shown_once() {
     let browser = app.console("root").await;
     assert!(browser.get("/admin/clients").await.expect_status(200).text.contains("No client is registered."));
     let (client, shown) = registered(&browser, "<b>Billing</b> \"API\"", &["introspect", "users:read"]).await;
-    assert_eq!((shown.heading().as_str(), shown.header("cache-control")), ("<b>Billing</b> \"API\" was registered", "no-store"));
+    assert_eq!(
+        (shown.heading().as_str(), shown.header("cache-control")),
+        ("<b>Billing</b> \"API\" was registered", "no-store")
+    );
     assert!(client.secret.starts_with("rls_") && !dump(&app.database).await.contains(&client.secret));
     client.post(&app, TOKEN, &GRANT).await.expect_status(200);
     let path = format!("/admin/clients/{}", client.id);
@@ -89,12 +92,15 @@ async fn what_is_wrong_with_a_form_is_said_beside_its_field() {
     let form = browser.get("/admin/clients/new").await.form("/admin/clients");
     let wrong = form.clone().with("name", "").with("audience", "a b").with("days", "0");
     let again = browser.submit(&wrong).await.expect_status(400);
-    assert_eq!(again.attributes(".errors a", "href"), ["#name", "#audience", "#scopes"]);
+    assert_eq!(again.attributes(".errors a", "href"), ["#name", "#scopes", "#audience"]);
     assert!(again.texts("title")[0].starts_with("Error: "));
     let wrong = ticked(form.with("name", "Kept").with("days", "many"), &["audit:read"]);
     let again = browser.submit(&wrong).await.expect_status(400);
     assert_eq!(again.attributes(".errors a", "href"), ["#days"]);
-    assert_eq!((again.attributes("#name", "value"), again.attributes("#days", "value")), (vec!["Kept".to_owned()], vec!["many".to_owned()]));
+    assert_eq!(
+        (again.attributes("#name", "value"), again.attributes("#days", "value")),
+        (vec!["Kept".to_owned()], vec!["many".to_owned()])
+    );
     assert_eq!(again.attributes("input[name=scope][checked]", "value"), ["audit:read"]);
     let (client, _) = registered(&browser, "Billing", &["introspect"]).await;
     let path = format!("/admin/clients/{}", client.id);

@@ -113,7 +113,8 @@ async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
                 assert!(answer.header("content-type").starts_with("text/html"), "{cell}: {answer:?}");
             }
             // What asks for a form is not done by asking for a page.
-            let is_page_too = ["/admin/sign-in", "/admin/setup", "/admin/users", "/admin/clients"].contains(&path.as_str());
+            let is_page_too =
+                ["/admin/sign-in", "/admin/setup", "/admin/users", "/admin/clients"].contains(&path.as_str());
             if method == "POST" && !is_page_too && who == 2 {
                 for method in [Method::GET, Method::HEAD] {
                     let answer = browser.send(browser.request(method.clone(), &path)).await;

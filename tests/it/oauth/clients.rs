@@ -46,7 +46,10 @@ async fn m3_a_client_is_shown_with_all_but_its_secrets() {
     let shown = admin.get(&format!("/api/clients/{id}")).await.json();
     assert_eq!(shown["lastUsedAt"], app.now().to_string());
     let disabled = admin.patch(&format!("/api/clients/{id}"), &json!({ "disabled": true })).await.json();
-    assert_eq!((disabled["status"].as_str(), disabled["disabledAt"].as_str()), (Some("disabled"), Some(&*app.now().to_string())));
+    assert_eq!(
+        (disabled["status"].as_str(), disabled["disabledAt"].as_str()),
+        (Some("disabled"), Some(&*app.now().to_string()))
+    );
 }
 
 #[tokio::test]
@@ -91,7 +94,10 @@ async fn clients_are_changed_part_by_part_and_only_as_they_may_be() {
         (json!({ "name": "x", "scopes": ["introspect"], "audience": "" }), "#/audience"),
         (json!({ "name": "x", "scopes": ["introspect"], "audience": "a b" }), "#/audience"),
         (json!({ "name": "x", "scopes": ["introspect"], "secretExpiresAt": "tomorrow" }), "#/secretExpiresAt"),
-        (json!({ "name": "x", "scopes": ["introspect"], "secretExpiresAt": "2020-01-01T00:00:00Z" }), "#/expiresAt"),
+        (
+            json!({ "name": "x", "scopes": ["introspect"], "secretExpiresAt": "2020-01-01T00:00:00Z" }),
+            "#/secretExpiresAt",
+        ),
     ] {
         let answer = admin.post("/api/clients", &body).await.expect_problem(400, "validation_failed");
         assert_eq!(answer.pointers(), [pointer], "{body}");
@@ -106,9 +112,11 @@ async fn clients_are_changed_part_by_part_and_only_as_they_may_be() {
     let both = change(json!({ "scopes": ["audit:read", "users:read"] })).await;
     assert_eq!((&both["scopes"], &both["audience"]), (&json!(["users:read", "audit:read"]), &json!("relatch")));
     assert_eq!(change(json!({ "audience": null })).await["audience"], json!(null));
-    for (body, pointer) in
-        [(json!({ "scopes": [] }), "#/scopes"), (json!({ "name": " " }), "#/name"), (json!({ "disabled": 1 }), "#/disabled")]
-    {
+    for (body, pointer) in [
+        (json!({ "scopes": [] }), "#/scopes"),
+        (json!({ "name": " " }), "#/name"),
+        (json!({ "disabled": 1 }), "#/disabled"),
+    ] {
         let answer = admin.patch(&path, &body).await.expect_problem(400, "validation_failed");
         assert_eq!(answer.pointers(), [pointer], "{body}");
     }
@@ -184,9 +192,10 @@ async fn lists_of_clients_have_pages() {
         let page = admin.get(&path).await.expect_status(200);
         seen.extend(page.json().as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
         let link = page.header("link").to_owned();
-        next = link.strip_prefix('<').and_then(|link| link.split_once('>')).map(|(url, _)| {
-            url[url.find("/api/").unwrap()..].to_owned()
-        });
+        next = link
+            .strip_prefix('<')
+            .and_then(|link| link.split_once('>'))
+            .map(|(url, _)| url[url.find("/api/").unwrap()..].to_owned());
         pages += 1;
     }
     assert_eq!((pages, seen.len()), (3, 7));
@@ -267,7 +276,8 @@ async fn s5_what_is_done_to_clients_is_written_down() {
 #[test]
 fn operators_register_and_change_clients_by_command() {
     let binary = Binary::new();
-    let admin = ["user", "create", "--username", "root", "--email", "r@e.x", "--role", "admin", "--password-stdin"];
+    let admin =
+        ["user", "create", "--username", "root", "--email", "root@example.com", "--role", "admin", "--password-stdin"];
     assert_eq!(binary.run_with_input(&admin, crate::harness::PASSWORD).code, 0);
     let json = |arguments: &[&str]| -> Value {
         let output = binary.run(&[arguments, &["--json"]].concat());

@@ -68,8 +68,21 @@ async fn d_2_whatever_is_worth_nothing_is_answered_with_the_same_one_member() {
     let signature = format!("{}AA", &expired.access_token[..expired.access_token.len() - 2]);
     let long = "x".repeat(16_000);
     for token in [
-        "garbage", " ", "rlr_", "a.b.c", "\u{0}", "é", &long, &rotated, &forged, &signature, &expired.access_token,
-        &ended.access_token, &ended.refresh_token, &client.secret, &client.id,
+        "garbage",
+        " ",
+        "rlr_",
+        "a.b.c",
+        "\u{0}",
+        "é",
+        &long,
+        &rotated,
+        &forged,
+        &signature,
+        &expired.access_token,
+        &ended.access_token,
+        &ended.refresh_token,
+        &client.secret,
+        &client.id,
     ] {
         let answer = client.post(&app, INTROSPECT, &[("token", token)]).await.expect_status(200);
         assert_eq!(answer.text, r#"{"active":false}"#, "{token}");

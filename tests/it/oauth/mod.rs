@@ -7,6 +7,11 @@ mod revoke;
 mod scopes;
 mod service_accounts;
 
+use relatch::auth::Actor;
+use relatch::auth::clients::{NewClient, create_client};
+use relatch::domain::client::Client;
+use relatch::domain::registered_client::ClientName;
+use relatch::domain::scope::Scope;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -29,6 +34,19 @@ impl Registered {
         let answer = admin.post("/api/clients", &json!({ "name": "Billing", "scopes": scopes })).await;
         let answer = answer.expect_status(201);
         Self { id: answer.text_at("id"), secret: answer.text_at("clientSecret") }
+    }
+
+    /// Registers a client as an operator would.
+    pub async fn by_an_operator(app: &TestApp, scopes: &[Scope]) -> Self {
+        let new = NewClient {
+            name: ClientName::parse("API").unwrap(),
+            audience: None,
+            scopes: scopes.iter().copied().collect(),
+            secret_expires_at: None,
+        };
+        let made = create_client(app.app.auth(), Actor::Operator, new, &Client::default()).await;
+        let (made, secret) = made.expect("a client");
+        Self { id: made.client.id.to_string(), secret: secret.value.expose().clone() }
     }
 
     /// Sends a form with the client's credentials in the header.

@@ -182,7 +182,9 @@ async fn a14_o6_what_is_no_form_is_refused() {
         app.send(json).await.expect_oauth_error(400, "invalid_request");
         let zipped = raw_form(&app, path, body.clone()).header("content-encoding", "gzip");
         app.send(zipped).await.expect_oauth_error(400, "invalid_request");
-        for wrong in [&b"token=%ff&grant_type=refresh_token&refresh_token=%ff"[..], b"token=\xff", b"token=%", b"token=%zz"] {
+        for wrong in
+            [&b"token=%ff&grant_type=refresh_token&refresh_token=%ff"[..], b"token=\xff", b"token=%", b"token=%zz"]
+        {
             app.send(raw_form(&app, path, wrong.to_vec())).await.expect_oauth_error(400, "invalid_request");
         }
     }

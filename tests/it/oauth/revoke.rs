@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use relatch::domain::client::Client;
+use relatch::domain::session::{EndReason, SessionId};
+use relatch::store::sessions::{self, End};
 use serde_json::json;
 
 use super::{REVOKE, Registered, form, post, refresh};
@@ -51,7 +54,8 @@ async fn c3_without_one_token_there_is_nothing_to_revoke() {
     let app = TestApp::start().await;
     let person = app.user("saif").await;
     let token = ("token", person.refresh_token.as_str());
-    for fields in [vec![], vec![("token", "")], vec![token, token], vec![token, ("token", "x")], vec![("tokens", "x")]] {
+    for fields in [vec![], vec![("token", "")], vec![token, token], vec![token, ("token", "x")], vec![("tokens", "x")]]
+    {
         post(&app, REVOKE, &fields).await.expect_oauth_error(400, "invalid_request");
     }
     app.get(REVOKE).await.expect_oauth_error(405, "invalid_request");
@@ -82,10 +86,9 @@ async fn c6_an_access_token_ends_its_session_and_a_clients_own_is_refused_honest
     person.profile().await.expect_problem(401, "invalid_token");
     app.refresh(&person.refresh_token).await.expect_problem(401, "session_revoked");
     let token = client.token(&app).await;
-    for answer in [
-        post(&app, REVOKE, &[("token", &token)]).await,
-        client.post(&app, REVOKE, &[("token", &token)]).await,
-    ] {
+    for answer in
+        [post(&app, REVOKE, &[("token", &token)]).await, client.post(&app, REVOKE, &[("token", &token)]).await]
+    {
         answer.expect_oauth_error(400, "unsupported_token_type");
     }
     assert_eq!(client.introspect(&app, &token).await["active"], true, "it was not revoked, and nobody was told so");
@@ -143,4 +146,41 @@ async fn c10_an_old_token_of_a_session_ends_it_all_the_same() {
     person.with_access_token(&third.text_at("access_token")).profile().await.expect_problem(401, "invalid_token");
     // It was its holder's wish, and no theft.
     app.refresh(&person.refresh_token).await.expect_problem(401, "session_revoked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c8_while_nothing_can_be_committed_the_answer_is_503() {
+    let app = TestApp::with(&[("DATABASE_WAIT_SECONDS", "1")]).await;
+    let person = app.user("saif").await;
+    let session = SessionId::parse(&person.session_id).unwrap();
+    let (begun_out, begun) = tokio::sync::oneshot::channel();
+    let (finish, finish_in) = std::sync::mpsc::channel::<()>();
+    let (store, now) = (app.database.store(), app.now());
+    let mut begun_out = Some(begun_out);
+    // Somebody holds the session's row, and on SQLite the whole store.
+    let holder = tokio::spawn(async move {
+        let finish_in = std::sync::Mutex::new(finish_in);
+        let held: Result<(), _> = store
+            .write(move |connection| {
+                let client = Client::default();
+                let end = End { at: now, reason: EndReason::EndedByAdmin, by: None, client: &client };
+                sessions::end(connection, session, &end)?;
+                begun_out.take().unwrap().send(()).unwrap();
+                finish_in.lock().unwrap().recv().unwrap();
+                Err(diesel::result::Error::RollbackTransaction)
+            })
+            .await;
+        assert!(held.is_err());
+    });
+    begun.await.unwrap();
+    for token in [&person.refresh_token, &person.access_token] {
+        let answer = post(&app, REVOKE, &[("token", token)]).await;
+        let answer = answer.expect_oauth_error(503, "temporarily_unavailable");
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() > 0);
+    }
+    finish.send(()).unwrap();
+    holder.await.unwrap();
+    // The same request again, as the answer says.
+    post(&app, REVOKE, &[("token", &person.refresh_token)]).await.expect_status(200);
+    person.profile().await.expect_problem(401, "invalid_token");
 }

@@ -117,8 +117,6 @@ async fn s5_what_a_client_does_is_put_down_to_it() {
     ];
     assert_eq!(seen, expected, "the newest first, and a denial once a minute");
     assert_eq!(events[0]["detail"], json!({ "asked": "GET /api/users" }));
-    // The chain holds over them.
-    app.app.auth();
     let session = admin.get(&format!("/api/sessions/{}", one.session_id)).await.json();
     assert_eq!((session["endReason"].as_str(), session.get("endedBy")), (Some("ended_by_admin"), None));
 }

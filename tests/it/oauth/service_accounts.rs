@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{Registered, TOKEN, form, post};
-use crate::harness::{Answer, Person, TestApp};
+use crate::harness::{Answer, TestApp};
 use crate::jwt::forge::{Forge, part, variables};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
@@ -56,9 +56,7 @@ async fn a10_who_does_not_prove_to_be_the_client_is_asked_to() {
     let admin = app.admin("root").await;
     let client = Registered::with(&admin, &["users:read"]).await;
     let other = Registered::with(&admin, &["users:read"]).await;
-    let with_body = |id: &str, secret: &str| {
-        form(&app, TOKEN, &[GRANT, ("client_id", id), ("client_secret", secret)])
-    };
+    let with_body = |id: &str, secret: &str| form(&app, TOKEN, &[GRANT, ("client_id", id), ("client_secret", secret)]);
     let with_header = |id: &str, secret: &str| form(&app, TOKEN, &[GRANT]).basic_auth(id, Some(secret));
     let wrong = [
         (client.id.as_str(), "rls_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
@@ -113,9 +111,7 @@ async fn f18_what_is_taken_away_from_a_client_is_gone_on_every_instance_at_once(
             "deleted" => admin.delete(&path(&client)).await.expect_status(204),
             "less scopes" => admin.patch(&path(&client), &json!({ "scopes": ["users:read"] })).await.expect_status(200),
             "another audience" => admin.patch(&path(&client), &json!({ "audience": "x" })).await.expect_status(200),
-            "secret revoked" => {
-                admin.delete(&format!("{}/secrets/{secret}", path(&client))).await.expect_status(204)
-            }
+            "secret revoked" => admin.delete(&format!("{}/secrets/{secret}", path(&client))).await.expect_status(204),
             _ => {
                 here.advance(Duration::from_mins(2));
                 admin.profile().await
@@ -174,7 +170,7 @@ async fn f17_a_clients_claims_are_checked_one_by_one() {
         let client = Registered::with(&admin, &["users:read"]).await;
         let other = Registered::with(&admin, &["users:read"]).await;
         let token = client.token(&app).await;
-        let holder = Person { access_token: token, ..admin.clone() };
+        let holder = admin.with_access_token(&token);
         let forge = Forge::on(app, holder).await;
         let ask = async |token: &str| forge.present_at("/api/users", token).await;
         ask(&forge.unchanged()).await.expect_status(200);

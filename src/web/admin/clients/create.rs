@@ -40,17 +40,12 @@ pub async fn create_client(
     Confirmed { console, fields }: Confirmed,
 ) -> Result<HttpResponse, Problem> {
     let again = |errors| page::show_again(&new_client_page(&console, &fields, errors));
-    let (described, secret_expires_at) =
-        match (fields::describe(&fields), fields::expiry(&fields, state.auth.now())) {
-            (Ok(described), Ok(expiry)) => (described, expiry),
-            (Err(errors), _) | (_, Err(errors)) => return again(errors),
-        };
-    let new = NewClient {
-        name: described.name,
-        audience: described.audience,
-        scopes: described.scopes,
-        secret_expires_at,
+    let (described, secret_expires_at) = match (fields::describe(&fields), fields::expiry(&fields, state.auth.now())) {
+        (Ok(described), Ok(expiry)) => (described, expiry),
+        (Err(errors), _) | (_, Err(errors)) => return again(errors),
     };
+    let new =
+        NewClient { name: described.name, audience: described.audience, scopes: described.scopes, secret_expires_at };
     match clients::create_client(&state.auth, console.actor(), new, &client).await {
         Ok((made, secret)) => {
             let title = format!("{} was registered", made.client.name.as_str());

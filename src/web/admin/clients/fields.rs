@@ -44,12 +44,12 @@ pub(super) fn describe(fields: &Fields) -> Result<Described, FormErrors> {
         "" => Ok(None),
         text => ApiAudience::parse(text).map(Some),
     };
-    if let Err(error) = &audience {
-        errors.add("audience", format!("The audience {error}."));
-    }
     let scopes = scopes(fields);
     if scopes.is_empty() {
         errors.add("scopes", "Choose one scope at least.");
+    }
+    if let Err(error) = &audience {
+        errors.add("audience", format!("The audience {error}."));
     }
     match (name, audience) {
         (Ok(name), Ok(audience)) if errors.is_empty() => Ok(Described { name, audience, scopes }),

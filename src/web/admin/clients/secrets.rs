@@ -48,10 +48,12 @@ pub async fn revoke_secret(
     if !fields.is_confirmed() {
         let found = find_client(&state.auth, id).await?.ok_or_else(not_found)?;
         let is_last = found.secrets.iter().all(|one| one.id == secret || !one.is_valid(state.auth.now()));
-        let mut affected = vec!["The secret, and every access token that was got with it, is refused at once.".to_owned()];
+        let mut affected =
+            vec!["The secret, and every access token that was got with it, is refused at once.".to_owned()];
         let mut unaffected = Vec::new();
         if is_last {
-            affected.push("It is the client's only one: the client cannot do anything until it has another.".to_owned());
+            affected
+                .push("It is the client's only one: the client cannot do anything until it has another.".to_owned());
         } else {
             unaffected.push("The client's other secret, and the tokens that were got with that.".to_owned());
         }
