@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use super::Auth;
-use super::access_tokens::{AccessTokenError, VerifiedAccessToken};
+use super::access_tokens::{AccessTokenError, UserToken, VerifiedAccessToken};
+use super::clients::{self, ClientPrincipal};
 use super::failure::Failure;
 use super::signing_keys;
 use crate::domain::session::{SessionId, SessionKind};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
 use crate::store::sessions;
@@ -22,6 +24,15 @@ pub struct Principal {
     pub user: User,
     /// The session that the token belongs to.
     pub session_id: SessionId,
+}
+
+/// Who holds a valid access token of either sort.
+#[derive(Clone, Debug)]
+pub enum Bearer {
+    /// A user.
+    User(Arc<Principal>),
+    /// A registered client.
+    Client(Arc<ClientPrincipal>),
 }
 
 /// Why an access token is not accepted.
@@ -39,24 +50,31 @@ pub enum AuthenticateError {
 }
 
 /// Recognises the holder of an access token.
-pub async fn authenticate(auth: &Auth, token: &str) -> Result<Arc<Principal>, AuthenticateError> {
+pub async fn authenticate(auth: &Auth, token: &str) -> Result<Bearer, AuthenticateError> {
     let digest = keyring::sha256(token.as_bytes());
     if let Some(principal) = auth.memory.recall(&digest, auth.now()) {
-        return Ok(principal);
+        return Ok(Bearer::User(principal));
     }
     let version = auth.memory.version();
-    let verified = match verify(auth, token) {
-        Err(AccessTokenError::UnknownKey) => {
-            // Another instance may have begun to sign with a new key.
-            signing_keys::reload(auth).await?;
-            verify(auth, token)
+    match verify(auth, token).await? {
+        VerifiedAccessToken::User(token) => {
+            let (principal, session_ends_at) = recognise(auth, &token).await?;
+            let valid = token.usable_from..token.expires_at.min(session_ends_at);
+            auth.memory.remember(digest, Arc::clone(&principal), valid, version);
+            Ok(Bearer::User(principal))
         }
-        result => result,
-    };
-    let token = verified.map_err(|error| match error {
-        AccessTokenError::Expired => AuthenticateError::Expired,
-        AccessTokenError::Invalid | AccessTokenError::UnknownKey => AuthenticateError::Invalid,
-    })?;
+        VerifiedAccessToken::Client(token) => {
+            let found = clients::recognise(auth, &token).await?;
+            Ok(Bearer::Client(Arc::new(found.ok_or(AuthenticateError::Invalid)?)))
+        }
+    }
+}
+
+/// The user of a verified token, as long as the session and the user's rights stand; and when the session ends unused.
+pub(super) async fn recognise(
+    auth: &Auth,
+    token: &UserToken,
+) -> Result<(Arc<Principal>, Timestamp), AuthenticateError> {
     let session_id = token.session_id;
     let found = auth.read(move |connection| sessions::find_with_user(connection, session_id)).await?;
     let now = auth.now();
@@ -69,12 +87,21 @@ pub async fn authenticate(auth: &Auth, token: &str) -> Result<Arc<Principal>, Au
                 && user.security_version == token.security_version
         })
         .ok_or(AuthenticateError::Invalid)?;
-    let valid_until = token.expires_at.min(session.idle_expires_at).min(session.expires_at);
-    let principal = Arc::new(Principal { user, session_id });
-    auth.memory.remember(digest, Arc::clone(&principal), token.usable_from..valid_until, version);
-    Ok(principal)
+    Ok((Arc::new(Principal { user, session_id }), session.idle_expires_at.min(session.expires_at)))
 }
 
-fn verify(auth: &Auth, token: &str) -> Result<VerifiedAccessToken, AccessTokenError> {
-    auth.access_tokens.verify(token, auth.now())
+/// Verifies everything about a token that needs no database.
+pub(super) async fn verify(auth: &Auth, token: &str) -> Result<VerifiedAccessToken, AuthenticateError> {
+    let verified = match auth.access_tokens.verify(token, auth.now()) {
+        Err(AccessTokenError::UnknownKey) => {
+            // Another instance may have begun to sign with a new key.
+            signing_keys::reload(auth).await?;
+            auth.access_tokens.verify(token, auth.now())
+        }
+        result => result,
+    };
+    verified.map_err(|error| match error {
+        AccessTokenError::Expired => AuthenticateError::Expired,
+        AccessTokenError::Invalid | AccessTokenError::UnknownKey => AuthenticateError::Invalid,
+    })
 }

@@ -1,6 +1,7 @@
 //! On whose authority something is done, and whether it still is when it is done.
 
 use super::authenticate::Principal;
+use super::clients::{ClientAuthority, ClientPrincipal};
 use crate::domain::audit::By;
 use crate::domain::role::Role;
 use crate::domain::session::{SessionId, SessionState};
@@ -16,6 +17,8 @@ pub enum Actor<'a> {
     Anonymous,
     /// A signed-in user or admin.
     User(&'a Principal),
+    /// A registered client, by its own access token.
+    Client(&'a ClientPrincipal),
     /// Whoever may run commands on the server.
     Operator,
 }
@@ -25,7 +28,7 @@ impl Actor<'_> {
     pub(super) fn user_id(self) -> Option<UserId> {
         match self {
             Self::User(principal) => Some(principal.user.id),
-            Self::Anonymous | Self::Operator => None,
+            Self::Anonymous | Self::Client(_) | Self::Operator => None,
         }
     }
 
@@ -34,6 +37,7 @@ impl Actor<'_> {
         match self {
             Self::Anonymous => By::Anonymous,
             Self::User(principal) => By::User(principal.user.id),
+            Self::Client(principal) => By::Client(principal.client.id),
             Self::Operator => By::Operator,
         }
     }
@@ -43,31 +47,43 @@ impl Actor<'_> {
         match self {
             Self::Operator => true,
             Self::User(principal) => principal.user.role == Role::Admin,
-            Self::Anonymous => false,
+            Self::Anonymous | Self::Client(_) => false,
         }
     }
 
     /// What must still be so in the transaction that acts.
     pub(super) fn credentials(self) -> Credentials {
-        Credentials(match self {
-            Self::User(principal) => Some((principal.session_id, principal.user.security_version)),
-            Self::Anonymous | Self::Operator => None,
-        })
+        match self {
+            Self::User(principal) => Credentials::User(principal.session_id, principal.user.security_version),
+            Self::Client(principal) => Credentials::Client(principal.authority()),
+            Self::Anonymous | Self::Operator => Credentials::None,
+        }
     }
 }
 
-/// The session and the security version that somebody's authority rests on.
+/// What somebody's authority rests on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Credentials(Option<(SessionId, SecurityVersion)>);
+pub(super) enum Credentials {
+    /// On nothing that could change.
+    None,
+    /// The session and the security version.
+    User(SessionId, SecurityVersion),
+    /// A client's secret and its security version.
+    Client(ClientAuthority),
+}
 
 impl Credentials {
-    /// Whether neither the session has ended nor the user changed. Between a token's check and the act there may be a
-    /// hash and a queue.
+    /// Whether that is still so. Between a token's check and the act there may be a hash and a queue.
     pub(super) fn still_hold(self, connection: &mut AnyConnection) -> QueryResult<bool> {
-        let Some((session, version)) = self.0 else { return Ok(true) };
-        let found = sessions::find_with_user(connection, session)?;
-        Ok(found.is_some_and(|(session, user)| {
-            session.state == SessionState::Open && user.is_active() && user.security_version == version
-        }))
+        match self {
+            Self::None => Ok(true),
+            Self::User(session, version) => {
+                let found = sessions::find_with_user(connection, session)?;
+                Ok(found.is_some_and(|(session, user)| {
+                    session.state == SessionState::Open && user.is_active() && user.security_version == version
+                }))
+            }
+            Self::Client(authority) => Ok(authority.find(connection)?.is_some()),
+        }
     }
 }

@@ -7,10 +7,13 @@ use crate::domain::client::Client;
 use crate::domain::session::EndReason;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
-use crate::store::{changes, status_lists, users};
+use crate::store::{changes, clients, status_lists, users};
 
 /// How far the numbers of users move on: further than any that was given out since the backup.
 const IDS_SKIPPED: i64 = 1_000_000;
+
+/// How far the security versions of clients move on, likewise.
+const VERSIONS_SKIPPED: i64 = 1_000_000;
 
 /// Retires all signing keys for new ones, skips user ids and closes status lists of which some may have been given out,
 /// and ends every session.
@@ -25,6 +28,7 @@ pub async fn end_everything(auth: &Auth) -> Result<u64, Failure> {
         turn.begin_anew(connection)?;
         users::skip_ids(connection, IDS_SKIPPED)?;
         status_lists::close_all(connection)?;
+        clients::raise_security_versions(connection, VERSIONS_SKIPPED)?;
         changes::note(connection, None, now)
     })
     .await?;

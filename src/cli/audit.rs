@@ -10,6 +10,7 @@ use crate::auth::audit::Kind;
 use crate::auth::audit::export::{Export, Format, hex};
 use crate::auth::audit::list::{EventQuery, parse_from, parse_to};
 use crate::auth::audit::verify::verify;
+use crate::domain::registered_client::ClientId;
 
 /// How often progress is reported, in events.
 const REPORT_EVERY: u64 = 100_000;
@@ -37,6 +38,9 @@ pub(super) struct Which {
     /// Only this kind, or several such as login.*
     #[arg(long)]
     kind: Option<String>,
+    /// Only what this client did, or what concerns it
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
     /// How to write them
     #[arg(long, default_value = "ndjson")]
     format: FormatArgument,
@@ -100,11 +104,13 @@ async fn export(app: &App, which: &Which, output: &Output) -> Done {
     let to = which.to.as_deref().map(|text| parse_to(text, "Z").ok_or_else(|| wrong("to"))).transpose()?;
     let no_kind = || Refused("there is no such kind of event; docs/audit.md lists them".to_owned());
     let kinds = which.kind.as_deref().map(|kind| Kind::matching(kind).ok_or_else(no_kind)).transpose()?;
+    let no_client = || Refused("that is not a client's id".to_owned());
+    let client = which.client.as_deref().map(|id| ClientId::parse(id).ok_or_else(no_client)).transpose()?;
     let format = match which.format {
         FormatArgument::Ndjson => Format::Ndjson,
         FormatArgument::Csv => Format::Csv,
     };
-    let mut export = Export::begin(app.auth(), EventQuery { from, to, kinds, ..EventQuery::default() });
+    let mut export = Export::begin(app.auth(), EventQuery { from, to, kinds, client, ..EventQuery::default() });
     output.stream(format.heading())?;
     loop {
         let events = export.next(app.auth()).await.map_err(Refused::because)?;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod client;
 mod config;
 mod key;
 mod output;
@@ -53,6 +54,9 @@ enum Command {
     /// List, rotate and retire the keys that sign access tokens
     #[command(subcommand)]
     Key(key::Command),
+    /// Register and list clients: programs with an id and a secret of their own
+    #[command(subcommand)]
+    Client(client::Command),
     /// Check the audit trail, or take it elsewhere
     #[command(subcommand)]
     Audit(audit::Command),
@@ -108,6 +112,9 @@ pub fn run() -> ExitCode {
         }),
         Command::Key(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { key::run(&app, command, output).await })
+        }),
+        Command::Client(command) => with_app(Purpose::Command, &output, |_, app, output| {
+            Box::pin(async move { client::run(&app, command, output).await })
         }),
         Command::Audit(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { audit::run(&app, command, output).await })

@@ -2,6 +2,7 @@
 //!
 //! Names are stable: they are stored, sealed and searched for.
 
+use crate::domain::registered_client::ClientId;
 use crate::domain::user::UserId;
 
 /// What happened.
@@ -75,6 +76,24 @@ pub enum Kind {
     IssuerChanged,
     /// The oldest days of the audit trail were deleted.
     AuditPruned,
+    /// A client was registered.
+    ClientCreated,
+    /// A client got another name, another audience or other scopes.
+    ClientUpdated,
+    /// A client was disabled, and its tokens with it.
+    ClientDisabled,
+    /// A client was enabled again.
+    ClientEnabled,
+    /// A client was deleted with its secrets.
+    ClientDeleted,
+    /// A client got a secret.
+    ClientSecretAdded,
+    /// A secret of a client was taken away, and the tokens that were got with it.
+    ClientSecretRevoked,
+    /// A client got an access token of its own.
+    ClientTokenIssued,
+    /// Somebody named a client and could not prove to be it.
+    ClientAuthenticationFailed,
 }
 
 /// What came of it.
@@ -140,6 +159,8 @@ pub enum By {
     Operator,
     /// The server itself.
     System,
+    /// A registered client.
+    Client(ClientId),
 }
 
 impl By {
@@ -150,6 +171,7 @@ impl By {
             Self::User(_) => "user",
             Self::Operator => "operator",
             Self::System => "system",
+            Self::Client(_) => "client",
         }
     }
 
@@ -157,14 +179,22 @@ impl By {
     pub const fn user_id(self) -> Option<UserId> {
         match self {
             Self::User(id) => Some(id),
-            Self::Anonymous | Self::Operator | Self::System => None,
+            Self::Anonymous | Self::Operator | Self::System | Self::Client(_) => None,
+        }
+    }
+
+    /// The registered client, if it is one.
+    pub const fn client_id(self) -> Option<ClientId> {
+        match self {
+            Self::Client(id) => Some(id),
+            Self::Anonymous | Self::User(_) | Self::Operator | Self::System => None,
         }
     }
 }
 
 impl Kind {
     /// All there are, in the order in which they are documented.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 43] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginDenied,
@@ -199,6 +229,15 @@ impl Kind {
         Self::SecretKeyExchanged,
         Self::IssuerChanged,
         Self::AuditPruned,
+        Self::ClientCreated,
+        Self::ClientUpdated,
+        Self::ClientDisabled,
+        Self::ClientEnabled,
+        Self::ClientDeleted,
+        Self::ClientSecretAdded,
+        Self::ClientSecretRevoked,
+        Self::ClientTokenIssued,
+        Self::ClientAuthenticationFailed,
     ];
 
     /// The stable name.
@@ -238,13 +277,25 @@ impl Kind {
             Self::SecretKeyExchanged => "secret_key.exchanged",
             Self::IssuerChanged => "issuer.changed",
             Self::AuditPruned => "audit.pruned",
+            Self::ClientCreated => "client.created",
+            Self::ClientUpdated => "client.updated",
+            Self::ClientDisabled => "client.disabled",
+            Self::ClientEnabled => "client.enabled",
+            Self::ClientDeleted => "client.deleted",
+            Self::ClientSecretAdded => "client.secret_added",
+            Self::ClientSecretRevoked => "client.secret_revoked",
+            Self::ClientTokenIssued => "client.token_issued",
+            Self::ClientAuthenticationFailed => "client.authentication_failed",
         }
     }
 
     /// What came of every event of this kind.
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::LoginFailed | Self::PasswordChangeFailed | Self::PasswordConfirmFailed => Outcome::Failed,
+            Self::LoginFailed
+            | Self::PasswordChangeFailed
+            | Self::PasswordConfirmFailed
+            | Self::ClientAuthenticationFailed => Outcome::Failed,
             Self::LoginDenied | Self::ReuseDetected | Self::StoreRolledBack | Self::AccessDenied => Outcome::Denied,
             _ => Outcome::Succeeded,
         }

@@ -7,6 +7,7 @@ mod address;
 pub mod audit_events;
 mod ballast;
 pub mod changes;
+pub mod clients;
 pub mod condition;
 pub mod connection;
 pub mod console_preferences;

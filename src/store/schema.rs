@@ -142,6 +142,7 @@ diesel::table! {
         result -> Text,
         seal_number -> Nullable<BigInt>,
         seal_digest -> Nullable<Binary>,
+        client_id -> Nullable<Text>,
     }
 }
 
@@ -205,6 +206,33 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    clients (id) {
+        id -> Text,
+        name -> Text,
+        audience -> Nullable<Text>,
+        scopes -> Text,
+        security_version -> BigInt,
+        created_at -> BigInt,
+        created_by -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        last_used_ip -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    client_secrets (id) {
+        id -> Text,
+        client_id -> Text,
+        digest -> Binary,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::joinable!(client_secrets -> clients (client_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(console_sessions -> sessions (session_id));
 diesel::joinable!(console_preferences -> users (user_id));
@@ -219,3 +247,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     reset_links,
 );
 diesel::allow_tables_to_appear_in_same_query!(audit_events, users);
+diesel::allow_tables_to_appear_in_same_query!(clients, client_secrets);

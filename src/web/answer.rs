@@ -14,12 +14,12 @@ use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::admin;
 use super::cors::Cors;
 use super::deadline::Deadline;
 use super::faults::Fault;
 use super::problem::{Code, Problem};
 use super::state::State;
+use super::{admin, oauth};
 use crate::auth::entropy;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,7 +43,11 @@ pub async fn finish<B: MessageBody + 'static>(
     let state = request.app_data::<actix_web::web::Data<State>>().cloned();
     let method = request.method().clone();
     let path: String = request.path().chars().take(200).collect();
-    let reader = if admin::is_page(&path) { Reader::Person } else { Reader::Program };
+    let reader = match &path {
+        path if admin::is_page(path) => Reader::Person,
+        path if oauth::is_path(path) => Reader::Library,
+        _ => Reader::Program,
+    };
 
     let cors = state.as_ref().and_then(|state| Cors::of(&request, &state.cors_origins));
     let has_faults = state.as_ref().is_some_and(|state| state.faults);
@@ -145,6 +149,8 @@ fn render_error(error: &Error, id: &str, reader: Reader) -> HttpResponse {
 enum Reader {
     Person,
     Program,
+    /// Of OAuth, which knows nothing of problems.
+    Library,
 }
 
 fn log_and_render(problem: &Problem, id: &str, reader: Reader) -> HttpResponse {
@@ -160,6 +166,7 @@ fn log_and_render(problem: &Problem, id: &str, reader: Reader) -> HttpResponse {
     match reader {
         Reader::Person => admin::error_page::of_problem(problem, id),
         Reader::Program => problem.render(id),
+        Reader::Library => oauth::error::of_problem(problem),
     }
 }
 

@@ -1,5 +1,6 @@
-//! The role guard: a handler that takes [`AuthenticatedUser`] or [`AdminUser`] runs for nobody else.
+//! The guards: a handler that takes [`AuthenticatedUser`], [`AdminUser`] or [`AdminOr`] a scope runs for nobody else.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -11,15 +12,73 @@ use futures_util::future::LocalBoxFuture;
 use super::client::ClientOf;
 use super::problem::{Code, Problem};
 use super::state::State;
-use crate::auth::audit::denial::note_denied;
-use crate::auth::authenticate::{Principal, authenticate};
+use crate::auth::Actor;
+use crate::auth::audit::denial::{note_client_denied, note_denied};
+use crate::auth::authenticate::{Bearer, Principal, authenticate};
+use crate::auth::clients::ClientPrincipal;
 use crate::domain::role::Role;
+use crate::domain::scope::Scope;
+use crate::domain::session::SessionId;
 
 /// Somebody with a valid access token.
 pub struct AuthenticatedUser(pub Arc<Principal>);
 
 /// An admin with a valid access token. The store decides who is one, not the token's claim.
 pub struct AdminUser(pub Arc<Principal>);
+
+/// An admin, or a registered client with a token that has this scope.
+pub struct AdminOr<S> {
+    /// Which of the two it is.
+    pub caller: Caller,
+    scope: PhantomData<S>,
+}
+
+/// Whoever may do what admins do, if with a client's scope alone.
+pub enum Caller {
+    /// An admin.
+    Admin(Arc<Principal>),
+    /// A client.
+    Client(Arc<ClientPrincipal>),
+}
+
+impl Caller {
+    /// On whose authority verbs act.
+    pub fn actor(&self) -> Actor<'_> {
+        match self {
+            Self::Admin(principal) => Actor::User(principal),
+            Self::Client(principal) => Actor::Client(principal),
+        }
+    }
+
+    /// The session that asks; clients have none.
+    pub fn session_id(&self) -> Option<SessionId> {
+        match self {
+            Self::Admin(principal) => Some(principal.session_id),
+            Self::Client(_) => None,
+        }
+    }
+}
+
+/// A scope as a type, so that a handler's signature says which one it takes.
+pub trait Needed {
+    /// The scope.
+    const SCOPE: Scope;
+}
+
+macro_rules! needed {
+    ($($name:ident)*) => {
+        $(
+            /// A scope of the same name.
+            pub struct $name;
+
+            impl Needed for $name {
+                const SCOPE: Scope = Scope::$name;
+            }
+        )*
+    };
+}
+
+needed! { Introspect UsersRead SessionsRead SessionsRevoke AuditRead }
 
 /// Anybody; a token that is there must be valid all the same.
 pub struct AnyUser(pub Option<Arc<Principal>>);
@@ -68,13 +127,29 @@ impl FromRequest for AdminUser {
         let request = request.clone();
         async move {
             let principal = principal(&request).await?;
-            match principal.user.role {
-                Role::Admin => Ok(Self(principal)),
-                Role::User => {
-                    note(&request, &principal).await?;
-                    Err(Problem::new(Code::InsufficientRole))
+            admins_alone(&request, &principal).await?;
+            Ok(Self(principal))
+        }
+        .boxed_local()
+    }
+}
+
+impl<S: Needed + 'static> FromRequest for AdminOr<S> {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        async move {
+            let caller = match bearer(&request).await? {
+                Bearer::User(principal) => {
+                    admins_alone(&request, &principal).await?;
+                    Caller::Admin(principal)
                 }
-            }
+                Bearer::Client(principal) if principal.scopes.contains(S::SCOPE) => Caller::Client(principal),
+                Bearer::Client(principal) => return Err(refuse_client(&request, &principal).await?),
+            };
+            Ok(Self { caller, scope: PhantomData })
         }
         .boxed_local()
     }
@@ -99,19 +174,50 @@ impl FromRequest for AnyUser {
     }
 }
 
-/// Puts down who asked for what. The route is named as the route table has it, not as it was written.
-async fn note(request: &HttpRequest, principal: &Principal) -> Result<(), Problem> {
-    let state = State::of(request)?;
-    let ClientOf(client) = ClientOf::extract(request).await?;
-    let asked = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-    note_denied(&state.auth, principal, &asked, &client).await;
-    Ok(())
+/// Lets admins pass. Puts down who else asked for what.
+async fn admins_alone(request: &HttpRequest, principal: &Principal) -> Result<(), Problem> {
+    match principal.user.role {
+        Role::Admin => Ok(()),
+        Role::User => {
+            let ClientOf(client) = ClientOf::extract(request).await?;
+            note_denied(&State::of(request)?.auth, principal, &asked(request), &client).await;
+            Err(Problem::new(Code::InsufficientRole))
+        }
+    }
 }
 
+/// Why a client may not do this, once that is put down.
+async fn refuse_client(request: &HttpRequest, principal: &ClientPrincipal) -> Result<Problem, Problem> {
+    let ClientOf(client) = ClientOf::extract(request).await?;
+    note_client_denied(&State::of(request)?.auth, principal, &asked(request), &client).await;
+    Ok(Problem::new(Code::InsufficientScope))
+}
+
+/// The route as the route table has it, not as it was written.
+fn asked(request: &HttpRequest) -> String {
+    format!("{} {}", request.method(), request.match_pattern().unwrap_or_default())
+}
+
+/// The user whose token it is. What users do for themselves no client does for them.
 async fn principal(request: &HttpRequest) -> Result<Arc<Principal>, Problem> {
+    match bearer(request).await? {
+        Bearer::User(principal) => Ok(principal),
+        Bearer::Client(principal) => Err(refuse_client(request, &principal).await?),
+    }
+}
+
+async fn bearer(request: &HttpRequest) -> Result<Bearer, Problem> {
     let token = bearer_token(request)?;
     let state = State::of(request)?;
     Ok(authenticate(&state.auth, &token).await?)
+}
+
+/// Whether there is one `Authorization` header, and it says that it has an access token.
+pub fn is_bearer(request: &HttpRequest) -> bool {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let (Some(first), None) = (headers.next(), headers.next()) else { return false };
+    let scheme = first.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"bearer")
 }
 
 fn has_authorization(request: &HttpRequest) -> bool {

@@ -14,12 +14,14 @@ pub mod faults;
 pub mod health;
 pub mod json;
 pub mod metrics;
+pub mod oauth;
 pub mod openapi;
 pub mod problem;
 pub mod public_document;
 pub mod query;
 pub mod state;
 pub mod status_lists;
+mod urlencoded;
 pub mod well_known;
 
 use actix_web::guard::{self, Guard};
@@ -28,9 +30,12 @@ use actix_web::web::{Data, ServiceConfig, delete, patch, post, resource, scope};
 use actix_web::{Route, web};
 
 use admin::guard::admins_only;
-use admin::{account as me, assets, audit as trail, dashboard, keys, maintenance, reset, sessions as seen};
+use admin::{
+    account as me, assets, audit as trail, clients as programs, dashboard, keys, maintenance, reset, sessions as seen,
+};
 use admin::{settings, setup, sign_in, sign_out, users as people};
-use api::{account, audit, sessions, tokens, users};
+use api::{account, audit, clients, sessions, tokens, users};
+use oauth::{introspect, revoke, token};
 use state::State;
 use well_known::{jwks, metadata};
 
@@ -72,7 +77,26 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .route(get().to(sessions::show_session))
                         .route(delete().to(sessions::end_session)),
                 )
-                .service(resource("/audit-events").route(get().to(audit::list_audit_events))),
+                .service(resource("/audit-events").route(get().to(audit::list_audit_events)))
+                .service(
+                    resource("/clients")
+                        .route(get().to(clients::list_clients))
+                        .route(post().to(clients::create_client)),
+                )
+                .service(
+                    resource("/clients/{id}")
+                        .route(get().to(clients::show_client))
+                        .route(patch().to(clients::update_client))
+                        .route(delete().to(clients::delete_client)),
+                )
+                .service(resource("/clients/{id}/secrets").route(post().to(clients::create_secret)))
+                .service(resource("/clients/{id}/secrets/{sid}").route(delete().to(clients::delete_secret))),
+        )
+        .service(
+            scope("/oauth")
+                .service(resource("/token").route(post().to(token::create_token)))
+                .service(resource("/revoke").route(post().to(revoke::revoke_token)))
+                .service(resource("/introspect").route(post().to(introspect::introspect_token))),
         )
         .service(
             scope("/admin")
@@ -91,6 +115,24 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("").route(get().to(dashboard::show_dashboard)))
                         .service(resource("/audit").route(get().to(trail::list_events)))
                         .service(resource("/audit/export").route(get().to(trail::export_events)))
+                        .service(
+                            resource("/clients")
+                                .route(get().to(programs::list::show_clients))
+                                .route(post().to(programs::create::create_client)),
+                        )
+                        .service(resource("/clients/new").route(get().to(programs::create::show_new_client)))
+                        .service(resource("/clients/{id}").route(get().to(programs::show::show_client)))
+                        .service(
+                            resource("/clients/{id}/settings").route(post().to(programs::actions::change_settings)),
+                        )
+                        .service(resource("/clients/{id}/secrets").route(post().to(programs::secrets::create_secret)))
+                        .service(
+                            resource("/clients/{id}/secrets/{sid}/revoke")
+                                .route(post().to(programs::secrets::revoke_secret)),
+                        )
+                        .service(resource("/clients/{id}/disable").route(post().to(programs::actions::disable_client)))
+                        .service(resource("/clients/{id}/enable").route(post().to(programs::actions::enable_client)))
+                        .service(resource("/clients/{id}/delete").route(post().to(programs::actions::delete_client)))
                         .service(resource("/keys").route(get().to(keys::list_signing_keys)))
                         .service(resource("/keys/rotate").route(post().to(keys::rotate_signing_keys)))
                         .service(resource("/keys/replace").route(post().to(keys::replace_signing_keys)))

@@ -26,6 +26,11 @@ export const populate = async (context, server) => {
   const idOf = Object.fromEntries(users.map(({ username, id }) => [username, id]));
   await api.expect(200, `/api/users/${idOf.bela}`, { method: "PATCH", body: { disabled: true }, token: admin.access });
 
+  const registered = await api.expect(201, "/api/clients", {
+    body: { name: "Billing API", scopes: ["introspect", "users:read"] },
+    token: admin.access,
+  });
+
   // A session with some rotations, one that was retried, one that was stolen, and one with a long history.
   const fresh = await api.signIn("saif", AGENTS[0]);
   const rotated = await api.signIn("saif", AGENTS[1]);
@@ -50,6 +55,7 @@ export const populate = async (context, server) => {
 
   const population = {
     users: idOf,
+    client: registered.id,
     long: LONG,
     sessions: {
       fresh: fresh.session,
@@ -132,6 +138,16 @@ export const pagesOf = () => [
   { name: "the audit trail of one user", path: ({ users }) => `/admin/audit?subject=${users.saif}&type=login.*` },
   { name: "the audit trail when nothing is found", path: () => "/admin/audit?from=1990-01-01&to=1990-01-02" },
   { name: "the audit trail by a wrong filter", path: () => "/admin/audit?ip=nonsense&from=x", status: 400 },
+  { name: "the clients", path: () => "/admin/clients" },
+  { name: "the form for a new client", path: () => "/admin/clients/new" },
+  { name: "the form for a new client, wrong", path: () => "/admin/clients/new", then: press("Register") },
+  { name: "a client", path: ({ client }) => `/admin/clients/${client}` },
+  {
+    name: "the question whether to disable a client",
+    path: ({ client }) => `/admin/clients/${client}`,
+    then: press("Disable"),
+  },
+  { name: "a client that is not there", path: () => "/admin/clients/x", status: 404 },
   { name: "the keys", path: () => "/admin/keys" },
   { name: "the settings", path: () => "/admin/settings" },
   { name: "the maintenance", path: () => "/admin/maintenance" },

@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 92] = [
+const TABLE: [(&str, &str, Expected); 112] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -51,6 +51,18 @@ const TABLE: [(&str, &str, Expected); 92] = [
     ("GET", "/api/sessions/{sid}", admins(200)),
     ("DELETE", "/api/sessions/{sid}", admins(204)),
     ("GET", "/api/audit-events", admins(200)),
+    ("GET", "/api/clients", admins(200)),
+    ("POST", "/api/clients", admins(415)),
+    // No client has a user's id.
+    ("GET", "/api/clients/{id}", admins(404)),
+    ("PATCH", "/api/clients/{id}", admins(415)),
+    ("DELETE", "/api/clients/{id}", admins(404)),
+    ("POST", "/api/clients/{id}/secrets", admins(415)),
+    ("DELETE", "/api/clients/{id}/secrets/{sid}", admins(404)),
+    // Without a form they ask for one, whoever it is; tests/it/oauth has the rest.
+    ("POST", "/oauth/token", anyone(400)),
+    ("POST", "/oauth/revoke", anyone(400)),
+    ("POST", "/oauth/introspect", anyone(400)),
     // To the console a bearer token is nothing, so that everybody here is a stranger.
     ("GET", "/admin/sign-in", anyone(200)),
     ("POST", "/admin/sign-in", anyone(415)),
@@ -58,6 +70,16 @@ const TABLE: [(&str, &str, Expected); 92] = [
     ("GET", "/admin/setup", anyone(404)),
     ("POST", "/admin/setup", anyone(415)),
     ("GET", "/admin", anyone(303)),
+    ("GET", "/admin/clients", anyone(303)),
+    ("POST", "/admin/clients", anyone(303)),
+    ("GET", "/admin/clients/new", anyone(303)),
+    ("GET", "/admin/clients/{id}", anyone(303)),
+    ("POST", "/admin/clients/{id}/settings", anyone(303)),
+    ("POST", "/admin/clients/{id}/secrets", anyone(303)),
+    ("POST", "/admin/clients/{id}/secrets/{sid}/revoke", anyone(303)),
+    ("POST", "/admin/clients/{id}/disable", anyone(303)),
+    ("POST", "/admin/clients/{id}/enable", anyone(303)),
+    ("POST", "/admin/clients/{id}/delete", anyone(303)),
     ("GET", "/admin/keys", anyone(303)),
     ("POST", "/admin/keys/rotate", anyone(303)),
     ("POST", "/admin/keys/replace", anyone(303)),

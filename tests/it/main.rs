@@ -34,6 +34,7 @@ mod maintenance;
 mod migrations;
 mod names;
 mod naughty;
+mod oauth;
 mod openapi;
 mod passwords;
 mod protocol;

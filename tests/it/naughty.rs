@@ -162,3 +162,42 @@ async fn l18_naughty_texts_elsewhere_are_no_failure() {
         no_failure(app.send(request).await).expect_status(401);
     }
 }
+
+#[tokio::test]
+async fn l18_naughty_texts_at_the_oauth_endpoints_are_no_failure() {
+    use crate::oauth::{INTROSPECT, REVOKE, Registered, TOKEN, form, post};
+    let app = TestApp::start().await;
+    let admin = app.admin("root").await;
+    let client = Registered::with(&admin, &["introspect"]).await;
+    let grant = ("grant_type", "client_credentials");
+    for text in NAUGHTY.iter().copied().filter(|text| !text.is_empty()) {
+        let found = no_failure(client.post(&app, INTROSPECT, &[("token", text), ("token_type_hint", text)]).await);
+        assert_eq!((found.status, found.text.as_str()), (200, r#"{"active":false}"#), "{text:?}");
+        assert_eq!(no_failure(post(&app, REVOKE, &[("token", text)]).await).status, 200, "{text:?}");
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", text)];
+        post(&app, TOKEN, &refresh).await.expect_oauth_error(400, "invalid_grant");
+        let proof = [grant, ("client_id", text), ("client_secret", text)];
+        post(&app, TOKEN, &proof).await.expect_oauth_error(401, "invalid_client");
+        let proof = [grant, ("client_id", client.id.as_str()), ("client_secret", text)];
+        post(&app, TOKEN, &proof).await.expect_oauth_error(401, "invalid_client");
+        app.send(form(&app, TOKEN, &[grant]).basic_auth(encoded(text), Some(encoded(text))))
+            .await
+            .expect_oauth_error(401, "invalid_client");
+        let scope = client.post(&app, TOKEN, &[grant, ("scope", text)]).await;
+        scope.expect_oauth_error(400, "invalid_scope");
+        post(&app, TOKEN, &[("grant_type", text)]).await.expect_oauth_error(400, "unsupported_grant_type");
+        let unknown = client.post(&app, TOKEN, &[grant, (text, text)]).await;
+        assert_eq!(no_failure(unknown).status, 200, "{text:?}");
+        let made = no_failure(admin.post("/api/clients", &json!({ "name": text, "scopes": ["introspect"] })).await);
+        if made.status == 201 {
+            let shown = admin.get(&format!("/api/clients/{}", made.text_at("id"))).await;
+            assert_eq!(shown.text_at("name"), text.trim(), "{text:?}");
+        } else {
+            assert_eq!(made.expect_problem(400, "validation_failed").pointers(), ["#/name"], "{text:?}");
+        }
+        for path in ["/api/clients", "/admin/clients"] {
+            let answer = no_failure(admin.get(&format!("{path}/{}", encoded(text))).await);
+            assert!([400, 404, 303].contains(&answer.status), "{text:?}: {answer:?}");
+        }
+    }
+}

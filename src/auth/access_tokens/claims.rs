@@ -38,16 +38,42 @@ pub(super) struct Claims {
     pub(super) status: Option<Status>,
 }
 
+/// The claims of a token that a registered client got for itself (RFC 6749 §4.4): it has no session, no user and no role.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClientClaims {
+    pub(super) iss: String,
+    pub(super) aud: Audience,
+    pub(super) sub: String,
+    pub(super) iat: NumericDate,
+    pub(super) nbf: NumericDate,
+    pub(super) exp: NumericDate,
+    pub(super) jti: String,
+    pub(super) ver: i64,
+    pub(super) client_id: String,
+    pub(super) scope: String,
+    /// With which of its secrets the client got it.
+    pub(super) secret_id: String,
+}
+
+/// The claims of a token of either sort. What has all claims of a user's token is one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum AnyClaims {
+    User(Claims),
+    Client(ClientClaims),
+}
+
 /// One audience or several (RFC 7519 §4.1.3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Audience(Vec<String>);
 
 impl Audience {
-    pub(super) fn one(audience: &str) -> Self {
+    pub(in crate::auth) fn one(audience: &str) -> Self {
         Self(vec![audience.to_owned()])
     }
 
-    pub(super) fn contains(&self, audience: &str) -> bool {
+    /// Whether this audience is meant.
+    pub fn contains(&self, audience: &str) -> bool {
         self.0.iter().any(|one| one == audience)
     }
 }

@@ -21,11 +21,13 @@ use std::time::Duration;
 use jsonwebtoken::Validation;
 
 use super::status_lists::Place;
+use crate::domain::registered_client::{ClientId, RegisteredClient, SecretId};
+use crate::domain::scope::Scopes;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{SecurityVersion, User, UserId};
 use crate::secret::Secret;
-use claims::{Claims, NumericDate, TokenHeader};
+use claims::{AnyClaims, Claims, ClientClaims, NumericDate, TokenHeader};
 use keys::Found;
 use status_list::{Status, StatusReference};
 
@@ -60,9 +62,18 @@ pub struct IssuedAccessToken {
     pub expires_in: Duration,
 }
 
-/// What a verified access token says. Whether its session and user still allow it, the store decides.
+/// What a verified access token says. Whether those whom it names still allow it, the store decides.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VerifiedAccessToken {
+pub enum VerifiedAccessToken {
+    /// A user's.
+    User(UserToken),
+    /// One that a registered client got for itself.
+    Client(ClientToken),
+}
+
+/// A user's token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserToken {
     /// The user.
     pub user_id: UserId,
     /// The session.
@@ -73,6 +84,38 @@ pub struct VerifiedAccessToken {
     pub usable_from: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
+    /// What is the same for every token.
+    pub registered: RegisteredClaims,
+}
+
+/// A token that a registered client got for itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientToken {
+    /// The client.
+    pub client_id: ClientId,
+    /// With which secret it got the token.
+    pub secret_id: SecretId,
+    /// The client's security version when it was issued.
+    pub security_version: SecurityVersion,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// What is the same for every token.
+    pub registered: RegisteredClaims,
+}
+
+/// The claims of RFC 7519 §4.1 that tell about a token itself, for those who ask about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegisteredClaims {
+    /// For whom it is.
+    pub audience: Audience,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// From when on it holds.
+    pub not_before: Timestamp,
+    /// When it expires.
+    pub expires_at: Timestamp,
+    /// Its own id.
+    pub jti: String,
 }
 
 /// Why an access token is not accepted.
@@ -104,6 +147,11 @@ impl AccessTokens {
     /// How long a token is valid.
     pub fn life(&self) -> Duration {
         self.policy.life
+    }
+
+    /// What is written into tokens.
+    pub fn policy(&self) -> &AccessTokenPolicy {
+        &self.policy
     }
 
     /// Since when the key that signs now does so; `None` for a configured key.
@@ -164,6 +212,40 @@ impl AccessTokens {
         })
     }
 
+    /// Issues a token for a registered client itself (RFC 6749 §4.4). It does not outlive the client's secret.
+    pub fn issue_for_client(
+        &self,
+        client: &RegisteredClient,
+        scopes: Scopes,
+        (secret, secret_expires_at): (SecretId, Option<Timestamp>),
+        jti: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<IssuedAccessToken, KeyError> {
+        let keys = self.keys();
+        let issued_at = now.as_seconds();
+        let life = i64::try_from(self.policy.life.as_secs()).unwrap_or(i64::MAX);
+        let latest = secret_expires_at.map_or(i64::MAX, Timestamp::as_seconds);
+        let expires_at = issued_at.saturating_add(life).min(latest);
+        let claims = ClientClaims {
+            iss: self.policy.issuer.clone(),
+            aud: Audience::one(&self.policy.audience),
+            sub: client.id.to_string(),
+            iat: NumericDate::from_seconds(issued_at),
+            nbf: NumericDate::from_seconds(issued_at - i64::try_from(CLOCK_TOLERANCE.as_secs()).unwrap_or_default()),
+            exp: NumericDate::from_seconds(expires_at),
+            jti: jti.to_string(),
+            ver: client.security_version.get(),
+            client_id: client.id.to_string(),
+            scope: scopes.to_string(),
+            secret_id: secret.to_string(),
+        };
+        let token = signer::sign(keys.current(now)?, &claims)?;
+        Ok(IssuedAccessToken {
+            token: Secret::new(token),
+            expires_in: Duration::from_secs(expires_at.saturating_sub(issued_at).max(0).unsigned_abs()),
+        })
+    }
+
     /// Verifies everything about a token that needs no database (RFC 8725, RFC 9068 §4).
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedAccessToken, AccessTokenError> {
         let header = read_header(token).ok_or(AccessTokenError::Invalid)?;
@@ -182,32 +264,58 @@ impl AccessTokens {
         signature_only.validate_exp = false;
         signature_only.validate_nbf = false;
         signature_only.validate_aud = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &signature_only)
+        let claims = jsonwebtoken::decode::<AnyClaims>(token, key.decoding(), &signature_only)
             .map_err(|_| AccessTokenError::Invalid)?
             .claims;
-        self.check(&claims, now)
+        match claims {
+            AnyClaims::User(claims) => self.check_user(claims, now).map(VerifiedAccessToken::User),
+            AnyClaims::Client(claims) => self.check_client(claims, now).map(VerifiedAccessToken::Client),
+        }
     }
 
-    fn check(&self, claims: &Claims, now: Timestamp) -> Result<VerifiedAccessToken, AccessTokenError> {
+    fn check_user(&self, claims: Claims, now: Timestamp) -> Result<UserToken, AccessTokenError> {
+        let parsed = UserId::parse(&claims.sub).zip(SessionId::parse(&claims.sid));
+        let (user_id, session_id) = parsed.ok_or(AccessTokenError::Invalid)?;
+        let dates = (claims.iat, claims.nbf, claims.exp);
+        let (registered, usable_from) = self.check(&claims.iss, claims.aud, dates, claims.jti, now)?;
+        let (security_version, expires_at) = (SecurityVersion::new(claims.ver), registered.expires_at);
+        Ok(UserToken { user_id, session_id, security_version, usable_from, expires_at, registered })
+    }
+
+    fn check_client(&self, claims: ClientClaims, now: Timestamp) -> Result<ClientToken, AccessTokenError> {
+        let client_id = ClientId::parse(&claims.client_id).filter(|_| claims.sub == claims.client_id);
+        let parsed = client_id.zip(SecretId::parse(&claims.secret_id)).zip(Scopes::parse(&claims.scope));
+        let ((client_id, secret_id), scopes) = parsed.ok_or(AccessTokenError::Invalid)?;
+        let dates = (claims.iat, claims.nbf, claims.exp);
+        let (registered, _) = self.check(&claims.iss, claims.aud, dates, claims.jti, now)?;
+        let security_version = SecurityVersion::new(claims.ver);
+        Ok(ClientToken { client_id, secret_id, security_version, scopes, registered })
+    }
+
+    /// Checks what goes for every token; gives that, and from when on it is accepted.
+    fn check(
+        &self,
+        issuer: &str,
+        audience: Audience,
+        (issued_at, not_before, expires_at): (NumericDate, NumericDate, NumericDate),
+        jti: String,
+        now: Timestamp,
+    ) -> Result<(RegisteredClaims, Timestamp), AccessTokenError> {
         let (issued_at, not_before, expires_at) =
-            (claims.iat.timestamp(), claims.nbf.timestamp(), claims.exp.timestamp());
+            (issued_at.timestamp(), not_before.timestamp(), expires_at.timestamp());
         let usable_from = not_before.max(issued_at.before(CLOCK_TOLERANCE));
-        let is_ours = claims.iss == self.policy.issuer
-            && claims.aud.contains(&self.policy.audience)
+        let is_ours = issuer == self.policy.issuer
+            && audience.contains(&self.policy.audience)
             && usable_from <= now
             && expires_at.since(issued_at) <= self.policy.life;
-        let parsed = UserId::parse(&claims.sub).zip(SessionId::parse(&claims.sid));
-        match parsed {
-            Some((user_id, session_id)) if is_ours => {
-                // No leeway: a token is invalid from the very second of its `exp` on (RFC 7519 §4.1.4).
-                if expires_at <= now {
-                    return Err(AccessTokenError::Expired);
-                }
-                let security_version = SecurityVersion::new(claims.ver);
-                Ok(VerifiedAccessToken { user_id, session_id, security_version, usable_from, expires_at })
-            }
-            _ => Err(AccessTokenError::Invalid),
+        if !is_ours {
+            return Err(AccessTokenError::Invalid);
         }
+        // No leeway: a token is invalid from the very second of its `exp` on (RFC 7519 §4.1.4).
+        if expires_at <= now {
+            return Err(AccessTokenError::Expired);
+        }
+        Ok((RegisteredClaims { audience, issued_at, not_before, expires_at, jti }, usable_from))
     }
 }
 

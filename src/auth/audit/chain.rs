@@ -31,6 +31,10 @@ pub(super) fn digest(before: &[u8; 32], number: i64, event: &StoredEvent) -> [u8
     ] {
         push(&mut bytes, field);
     }
+    // Events of before there were clients have no such column; theirs stays what it was sealed as.
+    if let Some(client) = &event.client_id {
+        push(&mut bytes, Some(client.as_bytes()));
+    }
     keyring::sha256(&bytes)
 }
 
@@ -75,6 +79,7 @@ mod tests {
             detail: "{}".to_owned(),
             seal_number: None,
             seal_digest: None,
+            client_id: None,
         }
     }
 
@@ -99,6 +104,8 @@ mod tests {
             StoredEvent { user_agent: None, ..event() },
             StoredEvent { user_agent: text("agent\u{1}"), ..event() },
             StoredEvent { detail: "{} ".to_owned(), ..event() },
+            StoredEvent { client_id: text(""), ..event() },
+            StoredEvent { client_id: text("rlc_BwcHBwcHBwcHBwcH"), ..event() },
         ];
         let mut digests: BTreeSet<_> = changed.iter().map(|event| digest(&[0; 32], 1, event)).collect();
         digests.insert(digest(&[1; 32], 1, &event()));

@@ -66,7 +66,7 @@ impl Format {
             Self::Ndjson => "",
             Self::Csv => {
                 "id,occurredAt,kind,result,severity,actorKind,actorId,actor,subjectId,subject,sessionId,address,\
-                 userAgent,requestId,detail,sealNumber,sealDigest\r\n"
+                 userAgent,requestId,detail,sealNumber,sealDigest,clientId\r\n"
             }
         }
     }
@@ -100,6 +100,7 @@ pub fn to_json(event: &AuditEvent) -> Value {
         "detail": event.detail,
         "sealNumber": event.seal_number,
         "sealDigest": event.seal_digest.map(|digest| hex(&digest)),
+        "clientId": event.client_id.map(|client| client.to_string()),
     })
 }
 
@@ -132,6 +133,7 @@ fn csv(event: &AuditEvent) -> String {
         event.detail.to_string(),
         event.seal_number.map(|number| number.to_string()).unwrap_or_default(),
         event.seal_digest.map(|digest| hex(&digest)).unwrap_or_default(),
+        event.client_id.map(|client| client.to_string()).unwrap_or_default(),
     ];
     let cells: Vec<_> = cells.iter().map(|text| cell(text)).collect();
     format!("{}\r\n", cells.join(","))

@@ -12,6 +12,7 @@ use crate::auth::cursor::{self, CursorKey};
 use crate::auth::login::key_of;
 use crate::auth::users::ListError;
 use crate::domain::audit::{Kind, Outcome};
+use crate::domain::registered_client::ClientId;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -30,6 +31,8 @@ pub struct EventQuery {
     pub subject: Option<String>,
     /// Which session it concerns.
     pub session: Option<SessionId>,
+    /// Which registered client did it, or is concerned.
+    pub client: Option<ClientId>,
     /// What happened.
     pub kinds: Option<Vec<Kind>>,
     /// What came of it.
@@ -74,6 +77,8 @@ pub struct AuditEvent {
     pub subject: Option<NamedUser>,
     /// Which session it concerns, if one.
     pub session_id: Option<SessionId>,
+    /// Which registered client acted, or is concerned.
+    pub client_id: Option<ClientId>,
     /// From where.
     pub address: Option<IpAddr>,
     /// With what.
@@ -217,6 +222,7 @@ fn filter_of(connection: &mut AnyConnection, query: &EventQuery) -> QueryResult<
         actor,
         subject,
         session: query.session,
+        client: query.client,
         kinds,
         network: query.network,
         request_id: query.request_id,
@@ -267,6 +273,7 @@ fn read(listed: ListedEvent) -> QueryResult<AuditEvent> {
         actor: user(event.actor_user_id, actor),
         subject: user(event.subject_user_id, subject),
         session_id: event.session_id.and_then(|id| <[u8; 16]>::try_from(id).ok()).map(SessionId::from_bytes),
+        client_id: event.client_id.as_deref().and_then(ClientId::parse),
         // What somebody changed beside the server may be no JSON; it is shown as it is, and the seal tells.
         detail: serde_json::from_str(&event.detail).unwrap_or(Value::String(event.detail)),
         kind: event.kind,

@@ -13,6 +13,7 @@ use super::StoredEvent;
 use super::part::{Part, Use};
 use super::statement::Statement;
 use crate::domain::audit::Kind;
+use crate::domain::registered_client::ClientId;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -32,6 +33,8 @@ pub struct EventFilter {
     pub subject: Option<UserId>,
     /// Only what concerns this session.
     pub session: Option<SessionId>,
+    /// Only what this registered client did, or what concerns it.
+    pub client: Option<ClientId>,
     /// Only these kinds; without one there is nothing.
     pub kinds: Option<Vec<Kind>>,
     /// Only from this network.
@@ -93,7 +96,7 @@ pub struct Found {
 }
 
 /// In the order of [`StoredEvent`]'s fields.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "id",
     "occurred_at",
     "kind",
@@ -109,6 +112,7 @@ const COLUMNS: [&str; 15] = [
     "detail",
     "seal_number",
     "seal_digest",
+    "client_id",
 ];
 type EventColumns = (
     BigInt,
@@ -126,6 +130,7 @@ type EventColumns = (
     Text,
     Nullable<BigInt>,
     Nullable<Binary>,
+    Nullable<Text>,
 );
 
 /// Up to `limit` events in one direction from a key; without one, from the newest or the oldest. Two statements.

@@ -20,6 +20,7 @@ use super::connection::AnyConnection;
 use super::schema::{audit_events, users};
 pub use crate::domain::audit::{By, Kind};
 use crate::domain::client::Client;
+use crate::domain::registered_client::ClientId;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -32,6 +33,7 @@ pub struct Event<'a> {
     by: By,
     subject: Option<UserId>,
     session: Option<SessionId>,
+    of_client: Option<ClientId>,
     client: &'a Client,
     detail: Value,
 }
@@ -40,7 +42,7 @@ impl<'a> Event<'a> {
     /// Something that somebody did.
     pub fn new(kind: Kind, at: Timestamp, by: By, client: &'a Client) -> Self {
         let detail = Value::Object(serde_json::Map::new());
-        Self { kind, at, by, subject: None, session: None, client, detail }
+        Self { kind, at, by, subject: None, session: None, of_client: by.client_id(), client, detail }
     }
 
     /// Whose account it concerns.
@@ -52,6 +54,12 @@ impl<'a> Event<'a> {
     /// Which session it concerns.
     pub fn of_session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
+        self
+    }
+
+    /// Which registered client it concerns; the one that acts, unless this says so.
+    pub fn of_client(mut self, client: ClientId) -> Self {
+        self.of_client = Some(client);
         self
     }
 
@@ -78,6 +86,7 @@ pub fn record(connection: &mut AnyConnection, event: &Event<'_>) -> QueryResult<
             audit_events::user_agent.eq(event.client.user_agent()),
             audit_events::request_id.eq(event.client.request_id().map(|id| id.to_string())),
             audit_events::detail.eq(event.detail.to_string()),
+            audit_events::client_id.eq(event.of_client.map(|client| client.to_string())),
         ))
         .execute(connection)
         .map(|_| ())
@@ -117,6 +126,8 @@ pub struct StoredEvent {
     pub seal_number: Option<i64>,
     /// The digest over it and all before it.
     pub seal_digest: Option<Vec<u8>>,
+    /// Which registered client acted, or is concerned.
+    pub client_id: Option<String>,
 }
 
 impl StoredEvent {

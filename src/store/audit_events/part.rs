@@ -28,6 +28,7 @@ impl Part {
         let mut parts = Vec::new();
         parts.extend(filter.session.map(|session| Self::Bytes("session_id", session.as_bytes().to_vec())));
         parts.extend(filter.request_id.map(|id| Self::Text("request_id", id.to_string())));
+        parts.extend(filter.client.map(|client| Self::Text("client_id", client.to_string())));
         parts.extend(filter.subject.map(|user| Self::Number("subject_user_id", user.get())));
         parts.extend(filter.actor.map(|user| Self::Number("actor_user_id", user.get())));
         parts.extend(filter.network.map(|network| {

@@ -54,6 +54,7 @@ struct Row {
     address: String,
     request_id: String,
     session: Option<String>,
+    client: Option<String>,
     json: String,
 }
 
@@ -176,6 +177,7 @@ fn row(event: &AuditEvent, console: &Console) -> Row {
         address: event.address.map_or_else(|| "–".to_owned(), |address| address.to_string()),
         request_id: event.request_id.clone().unwrap_or_default(),
         session: event.session_id.map(|id| id.to_string()),
+        client: event.client_id.map(|id| id.to_string()),
         json: with_visible_marks(&serde_json::to_string_pretty(&to_json(event)).unwrap_or_default()),
     }
 }

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod assets;
 pub mod audit;
 pub mod chart;
+pub mod clients;
 pub mod confirm;
 pub mod dashboard;
 pub mod error_page;

@@ -25,6 +25,7 @@ pub enum Tab {
     Users,
     Sessions,
     Audit,
+    Clients,
     Keys,
     Settings,
     Maintenance,
@@ -33,8 +34,16 @@ pub enum Tab {
 
 impl Tab {
     /// Those that the navigation leads to, in its order. A part is listed as soon as it has a page.
-    pub const NAVIGATION: &[Self] =
-        &[Self::Dashboard, Self::Users, Self::Sessions, Self::Audit, Self::Keys, Self::Settings, Self::Maintenance];
+    pub const NAVIGATION: &[Self] = &[
+        Self::Dashboard,
+        Self::Users,
+        Self::Sessions,
+        Self::Audit,
+        Self::Clients,
+        Self::Keys,
+        Self::Settings,
+        Self::Maintenance,
+    ];
 
     /// What the navigation calls it.
     pub const fn label(self) -> &'static str {
@@ -43,6 +52,7 @@ impl Tab {
             Self::Users => "Users",
             Self::Sessions => "Sessions",
             Self::Audit => "Audit",
+            Self::Clients => "Clients",
             Self::Keys => "Keys",
             Self::Settings => "Settings",
             Self::Maintenance => "Maintenance",
@@ -57,6 +67,7 @@ impl Tab {
             Self::Users => "/admin/users",
             Self::Sessions => "/admin/sessions",
             Self::Audit => "/admin/audit",
+            Self::Clients => "/admin/clients",
             Self::Keys => "/admin/keys",
             Self::Settings => "/admin/settings",
             Self::Maintenance => "/admin/maintenance",

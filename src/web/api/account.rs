@@ -47,7 +47,7 @@ pub async fn list_own_sessions(
 ) -> Result<HttpResponse, Problem> {
     let sessions = live_sessions_of(&state.auth, principal.user.id).await?;
     let now = state.auth.now();
-    let to_json = |session| SessionJson::new(session, now, principal.session_id);
+    let to_json = |session| SessionJson::new(session, now, Some(principal.session_id));
     Ok(HttpResponse::Ok().json(sessions.iter().map(to_json).collect::<Vec<_>>()))
 }
 

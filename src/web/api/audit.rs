@@ -9,8 +9,9 @@ use super::wire;
 use crate::auth::audit::export::to_json;
 use crate::auth::audit::list::{EventQuery, list_events, parse_from, parse_network, parse_to};
 use crate::auth::audit::{Kind, Outcome};
+use crate::domain::registered_client::ClientId;
 use crate::domain::session::SessionId;
-use crate::web::bearer::AdminUser;
+use crate::web::bearer::{AdminOr, AuditRead};
 use crate::web::problem::Problem;
 use crate::web::query::{self, Query, wrong};
 use crate::web::state::State;
@@ -22,6 +23,7 @@ pub struct ListParameters {
     actor: Option<String>,
     subject: Option<String>,
     session: Option<String>,
+    client: Option<String>,
     kind: Option<String>,
     result: Option<String>,
     address: Option<String>,
@@ -49,6 +51,7 @@ impl ListParameters {
             actor: self.actor.clone(),
             subject: self.subject.clone(),
             session: parsed("session", &self.session, "must be a session's id", SessionId::parse)?,
+            client: parsed("client", &self.client, "must be a client's id", ClientId::parse)?,
             kinds: parsed("kind", &self.kind, "must be a kind of event, or several such as login.*", Kind::matching)?,
             result: parsed("result", &self.result, "must be succeeded, failed or denied", Outcome::parse)?,
             network: parsed("address", &self.address, "must be an address or a CIDR", parse_network)?,
@@ -59,11 +62,12 @@ impl ListParameters {
     }
 
     /// What the addresses of the neighbouring pages repeat.
-    fn kept(&self) -> [(&'static str, Option<&str>); 10] {
+    fn kept(&self) -> [(&'static str, Option<&str>); 11] {
         [
             ("actor", self.actor.as_deref()),
             ("subject", self.subject.as_deref()),
             ("session", self.session.as_deref()),
+            ("client", self.client.as_deref()),
             ("kind", self.kind.as_deref()),
             ("result", self.result.as_deref()),
             ("address", self.address.as_deref()),
@@ -87,7 +91,7 @@ fn parsed<T>(
 /// `GET /api/audit-events`
 pub async fn list_audit_events(
     state: Data<State>,
-    _: AdminUser,
+    _: AdminOr<AuditRead>,
     Query(parameters): Query<ListParameters>,
 ) -> Result<HttpResponse, Problem> {
     let limit = query::limit(parameters.limit.as_deref())?;

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod clients;
 pub mod sessions;
 pub mod tokens;
 pub mod users;

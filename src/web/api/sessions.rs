@@ -1,4 +1,4 @@
-//! `/api/sessions` and `/api/users/{id}/sessions`: what admins see and end.
+//! `/api/sessions` and `/api/users/{id}/sessions`: what admins, and clients with a scope, see and end.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 
 use super::wire::{self, RoleJson, SessionDetailJson, SessionJson};
 use crate::auth::bulk_revocation::{self, BulkFilter};
+use crate::auth::end_session;
 use crate::auth::sessions::{self, SessionQuery};
 use crate::auth::users::find_user;
-use crate::auth::{Actor, end_session};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
-use crate::web::bearer::{AdminUser, Then};
+use crate::web::bearer::{AdminOr, Caller, SessionsRead, SessionsRevoke, Then, UsersRead};
 use crate::web::client::ClientOf;
 use crate::web::deadline::Deadline;
 use crate::web::json::{Json, object_body};
@@ -31,16 +31,16 @@ pub struct ListParameters {
 /// `GET /api/sessions`
 pub async fn list_sessions(
     state: Data<State>,
-    admin: AdminUser,
+    AdminOr { caller, .. }: AdminOr<SessionsRead>,
     Query(parameters): Query<ListParameters>,
 ) -> Result<HttpResponse, Problem> {
-    list(&state, &admin, None, parameters, "/api/sessions").await
+    list(&state, &caller, None, parameters, "/api/sessions").await
 }
 
 /// `GET /api/users/{id}/sessions`
 pub async fn list_sessions_of_user(
     state: Data<State>,
-    admin: AdminUser,
+    AdminOr { caller, .. }: AdminOr<UsersRead>,
     path: Path<String>,
     Query(parameters): Query<ListParameters>,
 ) -> Result<HttpResponse, Problem> {
@@ -48,18 +48,18 @@ pub async fn list_sessions_of_user(
     if find_user(&state.auth, user).await?.is_none() {
         return Err(Problem::new(Code::NotFound));
     }
-    list(&state, &admin, Some(user), parameters, &format!("/api/users/{user}/sessions")).await
+    list(&state, &caller, Some(user), parameters, &format!("/api/users/{user}/sessions")).await
 }
 
 /// `DELETE /api/users/{id}/sessions`
 pub async fn end_sessions_of_user(
     state: Data<State>,
-    AdminUser(admin): AdminUser,
+    AdminOr { caller, .. }: AdminOr<SessionsRevoke>,
     ClientOf(client): ClientOf,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
-    end_session::end_sessions_of_user(&state.auth, Actor::User(&admin), id, &client).await?;
+    end_session::end_sessions_of_user(&state.auth, caller.actor(), id, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -142,11 +142,11 @@ pub async fn revoke_sessions(
     request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
-    Then(AdminUser(admin), Json(body)): Then<AdminUser, Json<BulkRevocation>>,
+    Then(AdminOr { caller, .. }, Json(body)): Then<AdminOr<SessionsRevoke>, Json<BulkRevocation>>,
 ) -> Result<HttpResponse, Problem> {
     let filter = body.filter.parse()?;
     Deadline::lift(&request);
-    let actor = Actor::User(&admin);
+    let actor = caller.actor();
     let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
     let effective_by = done.effective_by.to_string();
     Ok(HttpResponse::Ok().json(BulkRevoked { matched: done.matched, revoked: done.revoked, effective_by }))
@@ -155,29 +155,29 @@ pub async fn revoke_sessions(
 /// `GET /api/sessions/{sid}`
 pub async fn show_session(
     state: Data<State>,
-    AdminUser(admin): AdminUser,
+    AdminOr { caller, .. }: AdminOr<SessionsRead>,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::session_id(&path)?;
     let detail = sessions::find_session(&state.auth, id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
-    Ok(HttpResponse::Ok().json(SessionDetailJson::new(&detail, state.auth.now(), admin.session_id)))
+    Ok(HttpResponse::Ok().json(SessionDetailJson::new(&detail, state.auth.now(), caller.session_id())))
 }
 
 /// `DELETE /api/sessions/{sid}`
 pub async fn end_session(
     state: Data<State>,
-    AdminUser(admin): AdminUser,
+    AdminOr { caller, .. }: AdminOr<SessionsRevoke>,
     ClientOf(client): ClientOf,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::session_id(&path)?;
-    end_session::end_session(&state.auth, Actor::User(&admin), id, &client).await?;
+    end_session::end_session(&state.auth, caller.actor(), id, &client).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn list(
     state: &State,
-    AdminUser(admin): &AdminUser,
+    caller: &Caller,
     user_id: Option<UserId>,
     parameters: ListParameters,
     path: &str,
@@ -192,5 +192,5 @@ async fn list(
     let page = sessions::list_sessions(&state.auth, asked).await?;
     let now = state.auth.now();
     let kept = [("state", parameters.state.as_deref())];
-    wire::page(state, &page, path, &kept, limit, |session| SessionJson::new(session, now, admin.session_id))
+    wire::page(state, &page, path, &kept, limit, |session| SessionJson::new(session, now, caller.session_id()))
 }

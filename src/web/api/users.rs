@@ -12,7 +12,7 @@ use crate::auth::register::{NewAccount, register};
 use crate::auth::update_user::{self, UserChanges};
 use crate::auth::users::{self, StatusFilter, UserQuery};
 use crate::domain::role::Role;
-use crate::web::bearer::{AdminUser, AnyUser, Then};
+use crate::web::bearer::{AdminOr, AdminUser, AnyUser, Then, UsersRead};
 use crate::web::client::ClientOf;
 use crate::web::json::{Json, object_body};
 use crate::web::problem::{Code, Problem};
@@ -83,7 +83,7 @@ pub struct ListParameters {
 /// `GET /api/users`
 pub async fn list_users(
     state: Data<State>,
-    _: AdminUser,
+    _: AdminOr<UsersRead>,
     Query(parameters): Query<ListParameters>,
 ) -> Result<HttpResponse, Problem> {
     let limit = query::limit(parameters.limit.as_deref())?;
@@ -104,7 +104,7 @@ pub async fn list_users(
 }
 
 /// `GET /api/users/{id}`
-pub async fn show_user(state: Data<State>, _: AdminUser, path: Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn show_user(state: Data<State>, _: AdminOr<UsersRead>, path: Path<String>) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
     let user = users::find_user(&state.auth, id).await?.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(HttpResponse::Ok().json(UserJson::from(&user)))

@@ -186,7 +186,7 @@ pub struct SessionJson<'a> {
 }
 
 impl<'a> SessionJson<'a> {
-    pub(super) fn new(session: &'a Session, now: Timestamp, asking: SessionId) -> Self {
+    pub(super) fn new(session: &'a Session, now: Timestamp, asking: Option<SessionId>) -> Self {
         let (state, ended) = match session.state {
             SessionState::Ended { at, reason } => ("ended", Some((at, reason))),
             SessionState::Open if session.is_expired(now) => ("expired", None),
@@ -208,7 +208,7 @@ impl<'a> SessionJson<'a> {
             ended_at: ended.map(|(at, _)| at.to_string()),
             end_reason: ended.map(|(_, reason)| reason.as_str()),
             ended_by: session.ended_by.map(UserId::get),
-            current: session.id == asking,
+            current: Some(session.id) == asking,
         }
     }
 }
@@ -245,7 +245,7 @@ struct RotationJson<'a> {
 }
 
 impl<'a> SessionDetailJson<'a> {
-    pub(super) fn new(detail: &'a SessionDetail, now: Timestamp, asking: SessionId) -> Self {
+    pub(super) fn new(detail: &'a SessionDetail, now: Timestamp, asking: Option<SessionId>) -> Self {
         let next = detail.history.iter().skip(1).map(Some).chain([None]);
         let rotation = |(issued, next): (&'a Issued, Option<&'a Issued>)| {
             // In the history of a long session the middle is missing.

@@ -6,13 +6,15 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder, ComponentsBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ArrayBuilder, ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Content, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Paths, Ref, RefOr, Required, ResponseBuilder,
     Schema, Server,
 };
 
+use crate::domain::scope::Scope;
+use crate::web::oauth::error::ErrorJson;
 use crate::web::problem::{Code, ProblemBody};
 
 /// Who may call an operation.
@@ -26,6 +28,8 @@ pub(super) enum Caller {
     User,
     /// An admin.
     Admin,
+    /// An admin, or a registered client whose token has this scope.
+    AdminOr(Scope),
 }
 
 /// One operation, as it is being described.
@@ -69,12 +73,16 @@ impl Description {
                 builder = builder.securities(Some([SecurityRequirement::default(), bearer()]));
                 problems.extend([Code::InvalidToken, Code::AuthenticationRequired, Code::InvalidRequest]);
             }
-            Caller::User | Caller::Admin => {
-                builder = builder.security(bearer());
+            Caller::User | Caller::Admin | Caller::AdminOr(_) => {
+                let scopes = if let Caller::AdminOr(scope) = caller { vec![scope.as_str()] } else { Vec::new() };
+                builder = builder.security(SecurityRequirement::new("bearer", scopes));
                 problems.extend([Code::InvalidToken, Code::AuthenticationRequired, Code::InvalidRequest]);
             }
         }
-        if caller == Caller::Admin {
+        if !matches!(caller, Caller::Anybody | Caller::AnybodyOrUser) {
+            problems.push(Code::InsufficientScope);
+        }
+        if matches!(caller, Caller::Admin | Caller::AdminOr(_)) {
             problems.push(Code::InsufficientRole);
         }
         for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
@@ -156,6 +164,44 @@ impl Operation<'_> {
             Code::PayloadTooLarge,
             Code::UnsupportedMediaType,
         ]);
+        self
+    }
+
+    /// A form, whose parameters these are, with what they mean; those that must be there begin with a `*`.
+    pub(super) fn form(mut self, parameters: &[(&str, &str)]) -> Self {
+        let schema = parameters.iter().fold(ObjectBuilder::new(), |schema, (name, meaning)| {
+            let bare = name.trim_start_matches('*');
+            let schema = schema.property(bare, string().description(Some(*meaning)));
+            if bare == *name { schema } else { schema.required(bare) }
+        });
+        let body = RequestBodyBuilder::new().content("application/x-www-form-urlencoded", Content::new(Some(schema)));
+        self.builder = self.builder.request_body(Some(body.required(Some(Required::True)).build()));
+        self
+    }
+
+    /// Errors as OAuth libraries read them (RFC 6749 §5.2), and no problems.
+    pub(super) fn oauth_errors(mut self, errors: &[(u16, &str)]) -> Self {
+        self.problems.clear();
+        let always = [
+            (408, "invalid_request"),
+            (413, "invalid_request"),
+            (500, "server_error"),
+            (503, "temporarily_unavailable, server_error"),
+        ];
+        for (status, names) in errors.iter().chain(&always) {
+            let content = Content::new(Some(self.description.schema::<ErrorJson>()));
+            let response = ResponseBuilder::new().description(*names).content("application/json", content);
+            self.builder = self.builder.response(status.to_string(), response);
+        }
+        self
+    }
+
+    /// One of two answers.
+    pub(super) fn answers_either<T: ToSchema, U: ToSchema>(mut self, status: u16, meaning: &str) -> Self {
+        let (one, other) = (self.description.schema::<T>(), self.description.schema::<U>());
+        let content = Content::new(Some(AnyOfBuilder::new().item(one).item(other)));
+        let response = ResponseBuilder::new().description(meaning).content("application/json", content);
+        self.builder = self.builder.response(status.to_string(), response);
         self
     }
 

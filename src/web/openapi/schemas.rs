@@ -26,6 +26,8 @@ pub(super) struct AuditEventJson {
     /// Its place in the chain; `null` until it is sealed.
     seal_number: Option<i64>,
     seal_digest: Option<String>,
+    /// The registered client that acted, or is concerned.
+    client_id: Option<String>,
 }
 
 /// A user of an audit event. The name is missing once the account has been deleted for good.

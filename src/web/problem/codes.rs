@@ -64,6 +64,8 @@ codes! {
         "Send the current password of the account in currentPassword."
     InsufficientRole "insufficient_role" FORBIDDEN "This needs another role"
         "Only administrators may do this."
+    InsufficientScope "insufficient_scope" FORBIDDEN "The client may not do this"
+        "This access token is a client's own. The client needs a scope for this, or only users may do it."
     RoleNotPermitted "role_not_permitted" FORBIDDEN "This role may not be given"
         "Only an administrator may register administrators. Leave the role out, or send 1 or \"User\"."
     RegistrationClosed "registration_closed" FORBIDDEN "Registration is closed"
@@ -82,6 +84,8 @@ codes! {
         "Make another user an administrator first."
     AccountChanged "account_changed" CONFLICT "The account was changed meanwhile"
         "Read the account again and repeat what is still needed."
+    TooManySecrets "too_many_secrets" CONFLICT "The client has two secrets already"
+        "Revoke one of them first."
     PayloadTooLarge "payload_too_large" PAYLOAD_TOO_LARGE "The body is too large"
         "Send at most 16 KiB."
     UriTooLong "uri_too_long" URI_TOO_LONG "The address is too long"
@@ -129,10 +133,12 @@ impl Code {
     }
 
     /// The `WWW-Authenticate` that goes with it (RFC 6750 §3). Without a token there is no `error` in it.
-    pub(super) fn challenge(self) -> Option<HeaderValue> {
+    pub(in crate::web) fn challenge(self) -> Option<HeaderValue> {
         let challenge = match self {
             Self::InvalidToken => "Bearer realm=\"relatch\", error=\"invalid_token\"",
-            Self::InsufficientRole => "Bearer realm=\"relatch\", error=\"insufficient_scope\"",
+            Self::InsufficientRole | Self::InsufficientScope => {
+                "Bearer realm=\"relatch\", error=\"insufficient_scope\""
+            }
             _ if self.status() == StatusCode::UNAUTHORIZED => "Bearer realm=\"relatch\"",
             _ => return None,
         };

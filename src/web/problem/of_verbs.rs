@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Code, FieldProblem, Problem};
 use crate::auth::authenticate::AuthenticateError;
 use crate::auth::change_password::ChangePasswordError;
+use crate::auth::clients::ManageError;
 use crate::auth::end_session::EndError;
 use crate::auth::failure::Failure;
 use crate::auth::login::LoginError;
@@ -154,6 +155,21 @@ impl From<EndError> for Problem {
         match error {
             EndError::NotFound => Self::new(Code::NotFound),
             EndError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ManageError> for Problem {
+    fn from(error: ManageError) -> Self {
+        let field =
+            |name, error: &ManageError| Self::fields(Code::ValidationFailed, vec![FieldProblem::member(name, error)]);
+        match error {
+            ManageError::NotFound => Self::new(Code::NotFound),
+            ManageError::NoScope => field("scopes", &error),
+            ManageError::ExpiryInThePast => field("expiresAt", &error),
+            ManageError::TooManySecrets => Self::new(Code::TooManySecrets),
+            ManageError::NoLongerPermitted => Self::new(Code::InvalidToken),
+            ManageError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -10,13 +10,12 @@ use utoipa::ToSchema;
 
 use super::jwks;
 use crate::config::{Config, JwtAlgorithm};
+use crate::domain::scope::Scope;
 use crate::keyring;
 use crate::web::problem::{Code, Problem};
 use crate::web::public_document;
 use crate::web::state::State;
 
-/// What clients may be allowed to do.
-const SCOPES: &[&str] = &["introspect", "users:read", "sessions:read", "sessions:revoke", "audit:read"];
 const GRANT_TYPES: &[&str] = &["refresh_token", "client_credentials"];
 /// First-party applications are public and have no secret.
 const ANY_CLIENT: &[&str] = &["none", "client_secret_basic", "client_secret_post"];
@@ -30,7 +29,7 @@ pub(in crate::web) struct Metadata<'a> {
     token_endpoint: String,
     token_endpoint_auth_methods_supported: &'a [&'a str],
     grant_types_supported: &'a [&'a str],
-    scopes_supported: &'a [&'a str],
+    scopes_supported: Vec<&'static str>,
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: &'a [&'a str],
     introspection_endpoint: String,
@@ -60,7 +59,7 @@ impl Discovery {
             token_endpoint: at("/oauth/token"),
             token_endpoint_auth_methods_supported: ANY_CLIENT,
             grant_types_supported: GRANT_TYPES,
-            scopes_supported: SCOPES,
+            scopes_supported: Scope::ALL.map(Scope::as_str).to_vec(),
             revocation_endpoint: at("/oauth/revoke"),
             revocation_endpoint_auth_methods_supported: ANY_CLIENT,
             introspection_endpoint: at("/oauth/introspect"),

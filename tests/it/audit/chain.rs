@@ -290,3 +290,24 @@ async fn refreshes_are_counted_by_the_hour_beside_what_is_sealed() {
     let last = activity(app.app.auth(), app.now()).await.unwrap();
     assert_eq!(last.iter().map(|hour| hour.count).collect::<Vec<_>>(), [1]);
 }
+
+#[tokio::test]
+async fn what_clients_do_is_sealed_with_their_names() {
+    use crate::oauth::Registered;
+    let app = TestApp::start().await;
+    let admin = app.admin("root").await;
+    let (one, other) =
+        (Registered::with(&admin, &["users:read"]).await, Registered::with(&admin, &["users:read"]).await);
+    one.token(&app).await;
+    other.token(&app).await;
+    seal(&app).await;
+    assert_eq!(check(&app).await.fault, None);
+    let change = format!(
+        "UPDATE audit_events SET client_id = '{}' WHERE client_id = '{}' AND kind = 'client.token_issued'",
+        other.id, one.id
+    );
+    execute(&app.database, &change).await;
+    assert!(check(&app).await.fault.is_some(), "another client is to blame");
+    execute(&app.database, "UPDATE audit_events SET client_id = NULL WHERE kind = 'client.token_issued'").await;
+    assert!(check(&app).await.fault.is_some(), "nobody is to blame");
+}

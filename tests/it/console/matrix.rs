@@ -20,13 +20,23 @@ const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 const UNKNOWN: Expected = [303, 403, 404, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 43] = [
+const TABLE: [(&str, &str, Expected); 53] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
     ("GET", "/admin/setup", [404; 6]),
     ("POST", "/admin/setup", [403; 6]),
     ("GET", "/admin", ADMINS),
+    ("GET", "/admin/clients", ADMINS),
+    ("POST", "/admin/clients", ACTIONS),
+    ("GET", "/admin/clients/new", ADMINS),
+    ("GET", "/admin/clients/{id}", UNKNOWN),
+    ("POST", "/admin/clients/{id}/settings", ACTIONS),
+    ("POST", "/admin/clients/{id}/secrets", ACTIONS),
+    ("POST", "/admin/clients/{id}/secrets/{sid}/revoke", ACTIONS),
+    ("POST", "/admin/clients/{id}/disable", ACTIONS),
+    ("POST", "/admin/clients/{id}/enable", ACTIONS),
+    ("POST", "/admin/clients/{id}/delete", ACTIONS),
     ("GET", "/admin/keys", ADMINS),
     ("POST", "/admin/keys/rotate", ACTIONS),
     ("POST", "/admin/keys/replace", ACTIONS),
@@ -106,7 +116,8 @@ async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
                 assert!(answer.header("content-type").starts_with("text/html"), "{cell}: {answer:?}");
             }
             // What asks for a form is not done by asking for a page.
-            let is_page_too = ["/admin/sign-in", "/admin/setup", "/admin/users"].contains(&path.as_str());
+            let is_page_too =
+                ["/admin/sign-in", "/admin/setup", "/admin/users", "/admin/clients"].contains(&path.as_str());
             if method == "POST" && !is_page_too && who == 2 {
                 for method in [Method::GET, Method::HEAD] {
                     let answer = browser.send(browser.request(method.clone(), &path)).await;

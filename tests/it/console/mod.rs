@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod clients;
 mod confirm;
 mod dashboard;
 mod forms;

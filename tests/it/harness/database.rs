@@ -114,6 +114,8 @@ pub async fn dump(database: &Database) -> String {
                 "audit_events",
                 "console_sessions",
                 "reset_links",
+                "clients",
+                "client_secrets",
             ] {
                 let sql = format!("SELECT coalesce(string_agg(t::text, '\n'), '') AS rows FROM {table} t");
                 let rows: Vec<Rows> =

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
+use relatch::domain::scope::Scope;
 use relatch::keyring::Keyring;
 use relatch::secret::Secret;
 use relatch::store::signing_keys::{self, StoredKey};
@@ -15,6 +16,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Person, SECRET_KEY, TestApp};
+use crate::oauth::{self, INTROSPECT, REVOKE, Registered, TOKEN};
 
 pub const ALGORITHMS: [&str; 4] = ["ES256", "EdDSA", "RS256", "HS256"];
 pub const SHARED_KEY: &str = "Zx4-shared-by-every-resource-server-7Qm";
@@ -84,6 +86,8 @@ pub struct Forge {
     pub signer: Signer,
     pub header: Value,
     pub claims: Value,
+    /// Somebody who may ask about tokens.
+    pub client: Registered,
 }
 
 impl Forge {
@@ -101,7 +105,8 @@ impl Forge {
             None => Signer::of_shared(SHARED_KEY.as_bytes()),
         };
         let claims = part(&person.access_token, 1);
-        Self { app, person, signer, header, claims }
+        let client = Registered::by_an_operator(&app, &[Scope::Introspect]).await;
+        Self { app, person, signer, header, claims, client }
     }
 
     /// What the server issued, taken apart and signed again.
@@ -155,8 +160,8 @@ impl Forge {
         assert_eq!(answer.json()["id"], self.person.id, "{what}");
     }
 
-    /// Checks that each token is refused, promptly, as no token of this server. That nothing but the change is the
-    /// reason, the unchanged token shows before and afterwards.
+    /// Checks that each token is refused, promptly, as no token of this server, at every door that takes one. That nothing
+    /// but the change is the reason, the unchanged token shows before and afterwards.
     pub async fn refuses(&self, tokens: impl IntoIterator<Item = (String, String)>) {
         self.accepts("the unchanged token", &self.unchanged()).await;
         let mut count = 0;
@@ -167,10 +172,32 @@ impl Forge {
             assert_eq!(answer.status, 401, "{what}: {answer:?}");
             let answer = answer.expect_problem(401, "invalid_token");
             assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""), "{what}: {answer:?}");
+            self.is_worth_nothing_at_oauth(&what, &token).await;
             count += 1;
         }
         assert!(count > 0, "there was nothing to refuse");
         self.accepts("the unchanged token afterwards", &self.unchanged()).await;
+    }
+
+    /// Checks that a token is worth nothing to those who ask about it, revoke it or want another for it, and that it ends
+    /// nothing. One that is too long for a form is told so.
+    pub async fn is_worth_nothing_at_oauth(&self, what: &str, token: &str) {
+        let began = Instant::now();
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        let answers = [
+            self.client.post(&self.app, INTROSPECT, &[("token", token)]).await,
+            oauth::post(&self.app, REVOKE, &[("token", token)]).await,
+            oauth::post(&self.app, TOKEN, &refresh).await,
+        ];
+        assert!(began.elapsed() < PROMPT, "{what} took {:?}", began.elapsed());
+        let [introspected, revoked, refreshed] = answers;
+        if introspected.status == 413 {
+            assert!(token.len() > 5_000, "{what}: {introspected:?}");
+            return;
+        }
+        assert_eq!((introspected.status, introspected.text.as_str()), (200, r#"{"active":false}"#), "{what}");
+        assert_eq!((revoked.status, revoked.text.as_str()), (200, ""), "{what}: {revoked:?}");
+        refreshed.expect_oauth_error(400, "invalid_grant");
     }
 
     /// The same for values of one header member.

@@ -2,7 +2,7 @@
 
 mod claims;
 mod flood;
-mod forge;
+pub mod forge;
 mod header;
 mod holder;
 mod keys;

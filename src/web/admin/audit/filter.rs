@@ -7,6 +7,7 @@ use url::form_urlencoded;
 
 use crate::auth::audit::list::{EventQuery, parse_network};
 use crate::auth::audit::{Kind, Outcome};
+use crate::domain::registered_client::ClientId;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::web::admin::form::FormErrors;
@@ -28,6 +29,7 @@ pub struct Filter {
     to: Option<String>,
     request_id: Option<String>,
     session: Option<String>,
+    client: Option<String>,
     after: Option<String>,
     before: Option<String>,
     live: Option<String>,
@@ -56,6 +58,7 @@ impl Filter {
             &mut self.to,
             &mut self.request_id,
             &mut self.session,
+            &mut self.client,
             &mut self.after,
             &mut self.before,
             &mut self.live,
@@ -75,6 +78,7 @@ impl Filter {
         let to = read(&self.to, |text| end(text, zone));
         let request_id = read(&self.request_id, |text| text.parse().ok());
         let session = read(&self.session, SessionId::parse);
+        let client = read(&self.client, ClientId::parse);
         for (is_wrong, field, text) in [
             (kinds.is_err(), "type", "Choose one of the types, or write one such as login.*"),
             (result.is_err(), "result", "Choose one of the results."),
@@ -83,6 +87,7 @@ impl Filter {
             (to.is_err(), "to", "Write the last day as 2026-11-24, or a time of RFC 3339."),
             (request_id.is_err(), "request_id", "Write a request's id, as in the header x-request-id."),
             (session.is_err(), "session", "Write a session's id."),
+            (client.is_err(), "client", "Write a client's id, which begins with rlc_."),
         ] {
             if is_wrong {
                 errors.add(field, text);
@@ -92,6 +97,7 @@ impl Filter {
             actor: self.actor.clone(),
             subject: self.subject.clone(),
             session: session.unwrap_or_default(),
+            client: client.unwrap_or_default(),
             kinds: kinds.unwrap_or_default(),
             result: result.unwrap_or_default(),
             network: network.unwrap_or_default(),
@@ -113,7 +119,7 @@ impl Filter {
         if text.is_empty() || days_before(text, 0).is_some_and(|day| day == text) { "date" } else { "text" }
     }
 
-    fn fields(&self) -> [(&'static str, Option<&str>); 9] {
+    fn fields(&self) -> [(&'static str, Option<&str>); 10] {
         [
             ("actor", self.actor.as_deref()),
             ("subject", self.subject.as_deref()),
@@ -124,6 +130,7 @@ impl Filter {
             ("to", self.to.as_deref()),
             ("request_id", self.request_id.as_deref()),
             ("session", self.session.as_deref()),
+            ("client", self.client.as_deref()),
         ]
     }
 
