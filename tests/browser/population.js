@@ -127,6 +127,11 @@ export const pagesOf = () => [
   { name: "the audit trail when nothing is found", path: () => "/admin/audit?from=1990-01-01&to=1990-01-02" },
   { name: "the audit trail by a wrong filter", path: () => "/admin/audit?ip=nonsense&from=x", status: 400 },
   { name: "the keys", path: () => "/admin/keys" },
+  {
+    name: "the question whether to rotate and retire the keys",
+    path: () => "/admin/keys",
+    then: press("Rotate and retire"),
+  },
   { name: "the settings", path: () => "/admin/settings" },
   { name: "the maintenance", path: () => "/admin/maintenance" },
   { name: "my account", path: () => "/admin/me" },
