@@ -149,6 +149,11 @@ export const pagesOf = () => [
   },
   { name: "a client that is not there", path: () => "/admin/clients/x", status: 404 },
   { name: "the keys", path: () => "/admin/keys" },
+  {
+    name: "the question whether to rotate and retire the keys",
+    path: () => "/admin/keys",
+    then: press("Rotate and retire"),
+  },
   { name: "the settings", path: () => "/admin/settings" },
   { name: "the maintenance", path: () => "/admin/maintenance" },
   { name: "my account", path: () => "/admin/me" },

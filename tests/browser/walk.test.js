@@ -180,6 +180,25 @@ const walk = (name, { javaScriptEnabled, variables = () => ({}) }) =>
       assert.equal(events.length, 1);
     });
 
+    test("the keys are rotated when verifiers can know it, and at once in an emergency", async () => {
+      const client = await server.api.signIn("amina");
+      const roles = () => page.locator("td[data-label=Role]").allInnerTexts();
+      const published = async () => (await (await fetch(`${server.base}/.well-known/jwks.json`)).json()).keys.length;
+      await go("/admin/keys");
+      await click(button("Rotate"));
+      await confirm("Rotate");
+      await flash("The next key signs from ");
+      assert.deepEqual((await roles()).map((role) => role.replace(/\W+/g, "")), ["current", "next", "next"]);
+      assert.equal(await published(), 3);
+      assert.deepEqual(await client.answers(), LIVE);
+      await go("/admin/keys");
+      await click(button("Rotate and retire"));
+      await confirm("Rotate and retire");
+      await flash("Another key signs from now on.");
+      assert.deepEqual((await roles()).map((role) => role.replace(/\W+/g, "")), ["current", "next", "retired"]);
+      assert.equal(await published(), 2);
+    });
+
     test("signing out ends the session on the server", async () => {
       const cookies = await context.cookies();
       await click(button("Sign out"));

@@ -47,6 +47,7 @@ async fn the_key_that_signs_comes_first_and_those_before_it_go_out_of_use() {
     assert_eq!((&page.texts("code.id")[0], &page.texts("code.id")[2]), (&old[1], &old[0]));
     let last = superseded.after(Duration::from_secs(16 * 60)).to_string();
     let superseded = superseded.to_string();
+    assert!(cell(&page, 1, "Key id").ends_with("ES256"), "{page:?}");
     assert_eq!(page.attributes("tr:nth-child(3) time", "datetime"), [made.clone(), made, superseded, last]);
     app.advance(Duration::from_secs(16 * 60));
     let page = browser.get("/admin/keys").await.expect_status(200);

@@ -42,10 +42,15 @@ async fn g9_the_metadata_says_where_everything_is_and_whose_tokens_these_are() {
             "status_list_aggregation_endpoint": format!("{AUTH}/status-lists"),
         })
     );
-    let token = app.user("saif").await.access_token;
-    assert_eq!(part(&token, 1)["iss"], both[0].json()["issuer"]);
     let request = app.request(Method::GET, PATHS[0]).header("if-none-match", both[0].header("etag"));
     app.send(request).await.expect_status(304);
+    for issuer in ["http://127.0.0.1:8080", "http://127.0.0.1:8080/", "https://elsewhere.example/x", "relatch"] {
+        let app = TestApp::with(&[("JWT_ISSUER", issuer)]).await;
+        let token = app.user("saif").await.access_token;
+        let document = app.get(PATHS[0]).await.json();
+        assert_eq!((&document["issuer"], &part(&token, 1)["iss"]), (&json!(issuer), &json!(issuer)));
+        assert_eq!(document["jwks_uri"], "http://127.0.0.1:8080/.well-known/jwks.json", "that is where it is served");
+    }
 }
 
 #[tokio::test]
