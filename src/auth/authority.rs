@@ -61,11 +61,18 @@ impl Actor<'_> {
 pub(super) struct Credentials(Option<(SessionId, SecurityVersion)>);
 
 impl Credentials {
-    /// Whether neither the session has ended nor the user changed. Between a token's check and the act there may be a
-    /// hash and a queue.
+    /// The session that they rest on, if they rest on one.
+    pub(super) fn session_id(self) -> Option<SessionId> {
+        self.0.map(|(session, _)| session)
+    }
+
+    /// Whether neither the session has ended nor the user changed, and both stay so until the transaction ends: whoever
+    /// takes the authority away at the same moment waits for this, or is seen by it. Between a token's check and the act
+    /// there may be a hash and a queue. A lock that the act needs is taken first: what was so before a wait is not so
+    /// after it.
     pub(super) fn still_hold(self, connection: &mut AnyConnection) -> QueryResult<bool> {
         let Some((session, version)) = self.0 else { return Ok(true) };
-        let found = sessions::find_with_user(connection, session)?;
+        let found = sessions::hold_with_user(connection, session)?;
         Ok(found.is_some_and(|(session, user)| {
             session.state == SessionState::Open && user.is_active() && user.security_version == version
         }))

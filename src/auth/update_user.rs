@@ -82,6 +82,7 @@ pub async fn update_user(
     let (by, user_id) = (actor.by(), actor.user_id());
     let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     let job = move |connection: &mut AnyConnection| {
+        lock(connection)?;
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
@@ -128,6 +129,7 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
     let (by, user_id) = (actor.by(), actor.user_id());
     let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     auth.write_end(move |connection| {
+        lock(connection)?;
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
@@ -150,10 +152,10 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
 pub async fn restore_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
     let (by, credentials, now, client) = (actor.by(), actor.credentials(), auth.now(), client.clone());
     auth.write_change(move |connection| {
+        lock(connection)?;
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
-        dialect::lock(connection, Lock::Admins)?;
         if !users::restore(connection, id, now)? {
             return Ok(Outcome::NotFound);
         }
@@ -170,8 +172,11 @@ fn record(connection: &mut AnyConnection, event: Event<'_>) -> QueryResult<()> {
 
 /// Changes of accounts by others than their owners come one after the other, so that two admins cannot each demote the
 /// other on the strength of the other's being there.
+fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
+    dialect::lock(connection, Lock::Admins)
+}
+
 fn find_for_change(connection: &mut AnyConnection, id: UserId) -> QueryResult<Option<User>> {
-    dialect::lock(connection, Lock::Admins)?;
     Ok(users::find(connection, id)?.filter(|user| !matches!(user.status, UserStatus::Deleted { .. })))
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use super::connection::AnyConnection;
 use super::schema::changes;
@@ -39,6 +39,20 @@ pub fn lock(connection: &mut AnyConnection, lock: Lock) -> QueryResult<()> {
             let key = 0x7265_6c61_7463_6800_i64 + lock as i64;
             diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(key).execute(connection).map(|_| ())
         }
+        AnyConnection::Sqlite(_) => Ok(()),
+    }
+}
+
+/// Waits for whoever changes this session or its user, and keeps both as they are until the transaction ends. Not shared:
+/// who ends a session of their own would have to take the lock anew for it, as would whoever waits beside them.
+pub(super) fn hold_session_and_user(connection: &mut AnyConnection, session: &[u8]) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Postgres(connection) => diesel::sql_query(
+            "SELECT 1 FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1 FOR NO KEY UPDATE OF u, s",
+        )
+        .bind::<Binary, _>(session)
+        .execute(connection)
+        .map(|_| ()),
         AnyConnection::Sqlite(_) => Ok(()),
     }
 }

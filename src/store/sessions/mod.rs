@@ -24,7 +24,7 @@ use diesel::sql_types::{Nullable, Text};
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::sessions;
-use super::{address, statements};
+use super::{address, dialect, statements};
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionKind, SessionState};
 use crate::domain::timestamp::Timestamp;
@@ -134,6 +134,12 @@ pub fn find(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option
 pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Session, User)>> {
     let row = statements::find_with_user(connection, id.as_bytes())?;
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+}
+
+/// The same, and nobody else can end the session or change the user until the transaction ends: what is found stays so.
+pub fn hold_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Session, User)>> {
+    dialect::hold_session_and_user(connection, id.as_bytes())?;
+    find_with_user(connection, id)
 }
 
 /// What its end left behind. Only a session's picture shows it, so that it is not read with every session.

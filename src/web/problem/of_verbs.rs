@@ -129,6 +129,7 @@ impl From<EndError> for Problem {
     fn from(error: EndError) -> Self {
         match error {
             EndError::NotFound => Self::new(Code::NotFound),
+            EndError::NoLongerPermitted => Self::new(Code::InvalidToken),
             EndError::Failed(failure) => failure.into(),
         }
     }

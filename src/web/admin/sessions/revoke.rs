@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::query::Asked;
 use super::{grouped, id_of, sessions};
 use crate::auth::bulk_revocation::end_matching;
-use crate::auth::end_session::{end_session, end_these_sessions};
+use crate::auth::end_session::{EndError, end_session, end_these_sessions};
 use crate::auth::session_search::{StateFilter, Tally, count_sessions};
 use crate::auth::sessions::find_session;
 use crate::domain::session::SessionId;
@@ -38,7 +38,10 @@ pub async fn revoke_session(
         affected.extend(is_own.then(|| "It is your own: you are signed out.".to_owned()));
         return ask(&console, &state, "Revoke this session?", affected, &format!("{page}/revoke"), Vec::new(), page);
     }
-    end_session(&state.auth, console.actor(), id, &client).await?;
+    match end_session(&state.auth, console.actor(), id, &client).await {
+        Err(EndError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     console.done("The session was revoked.", &page)
 }
 
@@ -64,7 +67,10 @@ pub async fn revoke_sessions(
         let title = format!("Revoke {}?", sessions(count));
         return ask(&console, &state, &title, affected, "/admin/sessions/revoke", carried, back);
     }
-    let ended = end_these_sessions(&state.auth, console.actor(), ids, &client).await?;
+    let ended = match end_these_sessions(&state.auth, console.actor(), ids, &client).await {
+        Err(EndError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     console.done(revoked(u64::try_from(ended).unwrap_or(u64::MAX)), &back)
 }
 

@@ -8,7 +8,7 @@ use askama::Template;
 
 use super::show::{show_email_again, show_refusal};
 use super::{id_of, path_of};
-use crate::auth::end_session::end_sessions_of_user;
+use crate::auth::end_session::{EndError, end_sessions_of_user};
 use crate::auth::reset_link::{ResetLinkError, make_reset_token};
 use crate::auth::update_user::{UpdateError, UserChanges, delete_user as delete, restore_user as restore, update_user};
 use crate::auth::users::find_user;
@@ -116,7 +116,10 @@ pub async fn revoke_sessions(
         let unaffected = vec!["They may sign in again.".to_owned()];
         return ask(&state, &console, &user, "revoke-sessions", "Revoke all sessions", affected, unaffected);
     }
-    let ended = end_sessions_of_user(&state.auth, console.actor(), user.id, &client).await?;
+    let ended = match end_sessions_of_user(&state.auth, console.actor(), user.id, &client).await {
+        Err(EndError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     if is_self(&console, &user) {
         return Ok(page::see_other("/admin/sign-in"));
     }
