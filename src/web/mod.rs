@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod problem;
 pub mod query;
 pub mod state;
+mod unwaited;
 
 use actix_web::guard::{self, Guard};
 use actix_web::middleware::from_fn;

@@ -265,7 +265,7 @@ async fn m7_an_admin_who_is_disabled_while_a_body_is_on_its_way_makes_nothing() 
 }
 
 /// How many things [`act`] knows to do.
-const ACTS: usize = 7;
+const ACTS: usize = 9;
 
 /// What an admin does to others, each of it with a check of its own.
 async fn act(admin: &Person, victim: &Person, name: &str, what: usize) -> Answer {
@@ -277,7 +277,9 @@ async fn act(admin: &Person, victim: &Person, name: &str, what: usize) -> Answer
         3 => admin.patch(&of_victim(""), &json!({ "disabled": true })).await,
         4 => admin.patch(&of_victim(""), &json!({ "disabled": false })).await,
         5 => admin.delete(&format!("/api/sessions/{}", victim.session_id)).await,
-        _ => admin.delete(&of_victim("/sessions")).await,
+        6 => admin.delete(&of_victim("/sessions")).await,
+        7 => admin.post("/api/sessions/revoke", &json!({ "filter": { "userId": victim.id } })).await,
+        _ => admin.post("/api/sessions/revoke", &json!({ "filter": { "role": "User" } })).await,
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use jsonwebtoken::Validation;
 
 use crate::domain::session::{Session, SessionId};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{CLOCK_TOLERANCE, Timestamp};
 use crate::domain::user::{SecurityVersion, User, UserId};
 use crate::secret::Secret;
 use claims::{Claims, NumericDate, TokenHeader};
@@ -28,8 +28,6 @@ pub const FIRST_PARTY_CLIENT: &str = "relatch";
 const TYPE: &str = "at+jwt";
 /// How much longer than anything we issue a token may be before it is not even read.
 const LENGTH_MAX: usize = 8 * 1024;
-/// How far instances' clocks may differ: `nbf` lies this much before `iat`, and `iat` may lie this much ahead.
-pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// What is written into tokens and demanded of them.
 #[derive(Clone, Debug)]

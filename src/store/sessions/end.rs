@@ -1,10 +1,11 @@
 //! Ending sessions: always conditional on their not having ended, so that the first end stands.
 
+use diesel::dsl::{And, Gt, IsNull};
 use diesel::prelude::*;
 
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, SessionId};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{CLOCK_TOLERANCE, Timestamp};
 use crate::domain::user::UserId;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::sessions;
@@ -43,7 +44,15 @@ impl End<'_> {
     }
 }
 
-/// Ends one session; `false` when it had ended before or does not exist.
+type NotOver = And<And<IsNull<sessions::ended_at>, Gt<sessions::idle_expires_at, i64>>, Gt<sessions::expires_at, i64>>;
+
+/// That a session has neither ended nor expired, by the clock of any instance.
+pub(in crate::store) fn not_over(end: &End<'_>) -> NotOver {
+    let at = end.at.before(CLOCK_TOLERANCE).as_micros();
+    sessions::ended_at.is_null().and(sessions::idle_expires_at.gt(at)).and(sessions::expires_at.gt(at))
+}
+
+/// Ends one session; `false` when it had ended or expired before or does not exist.
 pub fn end(connection: &mut AnyConnection, id: SessionId, end: &End<'_>) -> QueryResult<bool> {
     let open = sessions::table.find(id.as_bytes().as_slice()).filter(sessions::ended_at.is_null());
     let user =

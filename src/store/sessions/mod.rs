@@ -7,7 +7,8 @@ mod list;
 mod of_user;
 mod rotate;
 
-pub use bulk::{count, end_batch};
+pub use bulk::{Part, count, end_part, find_part};
+pub(super) use end::not_over;
 pub use end::{End, end, end_all, end_least_recently_used, end_others, end_these, end_with_nonce};
 pub use filter::BulkFilter;
 pub use list::{Direction, Found, Listed, Search, StateFilter, Tally, search, tally};

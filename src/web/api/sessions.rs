@@ -19,6 +19,7 @@ use crate::web::json::{Json, object_body};
 use crate::web::problem::{Code, FieldProblem, Problem};
 use crate::web::query::{self, Query};
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// Which sessions are asked for, as it was written.
 #[derive(Deserialize)]
@@ -135,8 +136,11 @@ pub async fn revoke_sessions(
 ) -> Result<HttpResponse, Problem> {
     let filter = body.filter.parse()?;
     Deadline::lift(&request);
-    let actor = Actor::User(&admin);
-    let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
+    let done = to_the_end(async move {
+        let actor = Actor::User(&admin);
+        bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await
+    })
+    .await??;
     Ok(HttpResponse::Ok().json(json!({
         "matched": done.matched,
         "revoked": done.revoked,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Code, FieldProblem, Problem};
 use crate::auth::authenticate::AuthenticateError;
+use crate::auth::bulk_revocation::BulkError;
 use crate::auth::change_password::ChangePasswordError;
 use crate::auth::end_session::EndError;
 use crate::auth::failure::Failure;
@@ -131,6 +132,15 @@ impl From<EndError> for Problem {
             EndError::NotFound => Self::new(Code::NotFound),
             EndError::NoLongerPermitted => Self::new(Code::InvalidToken),
             EndError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BulkError> for Problem {
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::NoLongerPermitted => Self::new(Code::InvalidToken),
+            BulkError::Failed(failure) => failure.into(),
         }
     }
 }
