@@ -20,6 +20,7 @@ mod command_line;
 mod console;
 mod crash;
 mod errors;
+mod expired;
 mod failpoints;
 mod first_run;
 mod harness;
