@@ -5,6 +5,7 @@ mod audit;
 mod confirm;
 mod dashboard;
 mod forms;
+mod full_disk;
 mod headers;
 mod keys;
 mod maintenance;
