@@ -10,9 +10,12 @@ use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
 use crate::domain::session::EndReason;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId, UserStatus};
 use crate::secret::Secret;
+use crate::store::QueryResult;
 use crate::store::audit_events::{self, By, Event, Kind};
+use crate::store::connection::AnyConnection;
 use crate::store::{reset_links, sessions, users};
 
 /// How long a link can be used.
@@ -78,8 +81,7 @@ pub async fn make_reset_token(
                 UserStatus::Disabled { .. } => return Ok(Made::Disabled),
                 UserStatus::Active => {}
             }
-            reset_links::replace(connection, &user, &digest, now, now.after(LIFE))?;
-            audit_events::record(connection, &Event::new(Kind::ResetLinkCreated, now, by, &client).about(id))?;
+            put_down(connection, &user, &digest, by, now, &client)?;
             Ok(Made::Link)
         })
         .await?;
@@ -89,6 +91,19 @@ pub async fn make_reset_token(
         Made::Disabled => Err(ResetLinkError::Disabled),
         Made::NoLongerPermitted => Err(ResetLinkError::NoLongerPermitted),
     }
+}
+
+/// Makes a link of this digest the user's only one, and says so in the trail.
+pub(super) fn put_down(
+    connection: &mut AnyConnection,
+    user: &User,
+    digest: &[u8; 32],
+    by: By,
+    now: Timestamp,
+    client: &Client,
+) -> QueryResult<()> {
+    reset_links::replace(connection, user, digest, now, now.after(LIFE))?;
+    audit_events::record(connection, &Event::new(Kind::ResetLinkCreated, now, by, client).about(user.id))
 }
 
 /// Whose password the link with this token is for; `None` when it is worth nothing.

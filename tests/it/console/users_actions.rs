@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use relatch::auth::Actor;
+use relatch::domain::client::Client;
+use relatch::domain::role::Role;
 use serde_json::json;
 
-use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp};
+use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp, execute};
 
 /// Presses a button on a user's page.
 async fn press(browser: &Browser, id: i64, action: &str) -> Answer {
@@ -264,4 +267,44 @@ async fn the_page_shows_what_happened_to_the_user_and_who_did_it() {
     let shown: Vec<_> = page.texts("td[data-label=What]").into_iter().zip(page.texts("td[data-label=By]")).collect();
     let shown: Vec<_> = shown.iter().map(|(what, by)| (what.as_str(), by.as_str())).collect();
     assert_eq!(shown, expected);
+}
+
+#[tokio::test]
+async fn a_user_is_created_with_a_link_whatever_length_passwords_must_have() {
+    let app = TestApp::with(&[("PASSWORD_MIN_LENGTH", "64")]).await;
+    use relatch::auth::register::{NewAccount, register};
+    let password = "a sentence that is long enough for the longest rule there is at all";
+    let root = NewAccount { username: "root", email: "root@example.com", password, role: Role::Admin };
+    register(app.app.auth(), Actor::Operator, root, &Client::default()).await.unwrap();
+    let browser = Browser::new(&app);
+    let form = browser.get("/admin/sign-in").await.form("/admin/sign-in");
+    let form = form.with("identifier", "root").with("password", password);
+    browser.submit(&form).await.expect_redirect("/admin");
+    let form = browser.get("/admin/users/new").await.expect_status(200).form("/admin/users");
+    let form = form.with("username", "saif").with("email", "saif@example.com").with("how", "link");
+    let shown = browser.submit(&form).await.expect_status(200);
+    assert_eq!(shown.heading(), "saif was created");
+    let link = shown.attributes(".secret code", "data-copy").remove(0);
+    let page = browser.get(link.strip_prefix(app.config.public_url.as_str()).unwrap()).await.expect_status(200);
+    browser.submit(&page.form("/reset").with("password", password)).await.expect_redirect("/reset?done=1");
+    app.login("saif", password).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn there_is_no_account_without_the_link_that_it_was_to_be_made_with() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let sql = match app.database.is_postgres() {
+        true => {
+            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;
+             CREATE TRIGGER broken BEFORE INSERT ON reset_links FOR EACH ROW EXECUTE FUNCTION broken();"
+        }
+        false => "CREATE TRIGGER broken BEFORE INSERT ON reset_links BEGIN SELECT RAISE(ABORT, 'broken'); END;",
+    };
+    execute(&app.database, sql).await;
+    let form = browser.get("/admin/users/new").await.expect_status(200).form("/admin/users");
+    let form = form.with("username", "saif").with("email", "saif@example.com").with("how", "link");
+    browser.submit(&form).await.expect_status(500);
+    let found = app.sign_in("root").await.get("/api/users?search=saif").await.expect_status(200);
+    assert_eq!(found.json(), json!([]));
 }
