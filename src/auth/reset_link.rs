@@ -9,6 +9,7 @@ use super::setup_link::{digest_of, draw_token};
 use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
+use crate::domain::role::Role;
 use crate::domain::session::EndReason;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId, UserStatus};
@@ -30,6 +31,9 @@ pub enum ResetLinkError {
     /// The account is disabled: its user could not sign in with any password.
     #[error("the account is disabled")]
     Disabled,
+    /// The role is no longer what it was when this was decided on.
+    #[error("the user's role was changed meanwhile")]
+    RoleChanged,
     /// The actor was signed out or changed meanwhile.
     #[error("whoever wanted this may no longer do it")]
     NoLongerPermitted,
@@ -56,15 +60,17 @@ enum Made {
     Link,
     NotFound,
     Disabled,
+    RoleChanged,
     NoLongerPermitted,
 }
 
 /// Makes a new token for a link of this user, 256 bits, and makes every earlier one invalid. Only the token's SHA-256 is
-/// stored.
+/// stored. Whoever decided on it by the user's role says which that was.
 pub async fn make_reset_token(
     auth: &Auth,
     actor: Actor<'_>,
     id: UserId,
+    if_role: Option<Role>,
     client: &Client,
 ) -> Result<Secret<String>, ResetLinkError> {
     let (token, digest) = draw_token().map_err(Failure::from)?;
@@ -81,6 +87,9 @@ pub async fn make_reset_token(
                 UserStatus::Disabled { .. } => return Ok(Made::Disabled),
                 UserStatus::Active => {}
             }
+            if if_role.is_some_and(|role| role != user.role) {
+                return Ok(Made::RoleChanged);
+            }
             put_down(connection, &user, &digest, by, now, &client)?;
             Ok(Made::Link)
         })
@@ -89,6 +98,7 @@ pub async fn make_reset_token(
         Made::Link => Ok(token),
         Made::NotFound => Err(ResetLinkError::NotFound),
         Made::Disabled => Err(ResetLinkError::Disabled),
+        Made::RoleChanged => Err(ResetLinkError::RoleChanged),
         Made::NoLongerPermitted => Err(ResetLinkError::NoLongerPermitted),
     }
 }

@@ -39,7 +39,7 @@ async fn strip(admin: &Person, victim: &Person, how: usize) -> Answer {
 async fn reinstate(app: &TestApp, person: &Person) {
     let id = UserId::new(person.id).unwrap();
     let _ = restore_user(app.app.auth(), Actor::Operator, id, &Client::default()).await;
-    let changes = UserChanges { email: None, role: Some(Role::Admin), disabled: Some(false) };
+    let changes = UserChanges { role: Some(Role::Admin), disabled: Some(false), ..UserChanges::default() };
     update_user(app.app.auth(), Actor::Operator, id, changes, &Client::default()).await.unwrap();
 }
 

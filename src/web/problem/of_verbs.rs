@@ -121,6 +121,7 @@ impl From<UpdateError> for Problem {
             }
             UpdateError::NoLongerPermitted => Self::new(Code::InvalidToken),
             UpdateError::LastAdmin => Self::new(Code::LastAdmin),
+            UpdateError::RoleChanged => Self::new(Code::AccountChanged),
             UpdateError::Failed(failure) => failure.into(),
         }
     }

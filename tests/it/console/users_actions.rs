@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use relatch::auth::Actor;
+use relatch::auth::reset_link::{ResetLinkError, make_reset_token};
+use relatch::auth::update_user::{UpdateError, UserChanges, update_user};
 use relatch::domain::client::Client;
 use relatch::domain::role::Role;
+use relatch::domain::user::UserId;
 use serde_json::json;
 
 use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp, execute};
@@ -307,4 +310,23 @@ async fn there_is_no_account_without_the_link_that_it_was_to_be_made_with() {
     browser.submit(&form).await.expect_status(500);
     let found = app.sign_in("root").await.get("/api/users?search=saif").await.expect_status(200);
     assert_eq!(found.json(), json!([]));
+}
+
+#[tokio::test]
+async fn m10_what_was_decided_for_a_user_without_the_password_is_not_done_with_an_admin() {
+    let app = TestApp::start().await;
+    let (saif, auth, nobody) = (app.user("saif").await, app.app.auth(), Client::default());
+    let id = UserId::new(saif.id).unwrap();
+    // They were an admin on the page, and are none any more: making them one needs the password.
+    let changes = UserChanges { role: Some(Role::Admin), if_role: Some(Role::Admin), ..UserChanges::default() };
+    let refused = update_user(auth, Actor::Operator, id, changes, &nobody).await;
+    assert!(matches!(refused, Err(UpdateError::RoleChanged)), "{refused:?}");
+    assert_eq!(saif.profile().await.expect_status(200).text_at("role"), "User");
+    make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await.unwrap();
+    // They were a user on the page, and are an admin now: a link for them needs the password.
+    let changes = UserChanges { if_role: Some(Role::User), ..changes };
+    update_user(auth, Actor::Operator, id, changes, &nobody).await.unwrap();
+    let refused = make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await;
+    assert!(matches!(refused, Err(ResetLinkError::RoleChanged)));
+    make_reset_token(auth, Actor::Operator, id, None, &nobody).await.unwrap();
 }
