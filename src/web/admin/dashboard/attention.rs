@@ -13,6 +13,8 @@ const DAY: Duration = Duration::from_hours(24);
 const BACKUP_AGE: Duration = Duration::from_hours(7 * 24);
 /// A key that has signed for longer should be replaced.
 const KEY_AGE: Duration = Duration::from_hours(90 * 24);
+/// An event that waits longer for its seal waits for nothing.
+const SEALED_IN: Duration = Duration::from_mins(1);
 /// Of a hundred parts of the disk, fewer than these are left.
 const DISK_LEFT: u64 = 15;
 
@@ -59,6 +61,14 @@ pub(super) fn attention(overview: &Overview, lifted: &[&'static str], console: &
             }
             Some(_) => {}
         }
+    }
+    if let Some(waits) =
+        overview.unsealed_since.map(|since| overview.at.since(since)).filter(|waits| *waits > SEALED_IN)
+    {
+        let minutes = waits.as_secs() / 60;
+        let text =
+            format!("An audit event has waited for its seal for {minutes} min; each should have it in a second.");
+        warn(text, "/admin/audit", "Audit");
     }
     if let Some(age) = overview.key_since.map(|since| overview.at.since(since)).filter(|age| *age > KEY_AGE) {
         let days = age.as_secs() / DAY.as_secs();
