@@ -330,3 +330,34 @@ async fn m10_what_was_decided_for_a_user_without_the_password_is_not_done_with_a
     assert!(matches!(refused, Err(ResetLinkError::RoleChanged)));
     make_reset_token(auth, Actor::Operator, id, None, &nobody).await.unwrap();
 }
+
+#[tokio::test]
+async fn an_admin_who_is_removed_is_no_operator() {
+    let app = TestApp::start().await;
+    let (other, saif, mara) = (app.console("other").await, app.user("saif").await, app.user("mara").await);
+    let id = app.sign_in("other").await.id;
+    press_and_confirm(&other, saif.id, "revoke-sessions").await.expect_status(303);
+    app.admin("root").await;
+    let browser = Browser::new(&app);
+    browser.sign_in("root").await.expect_redirect("/admin");
+    relatch::auth::end_session::end_sessions_of_user(
+        app.app.auth(),
+        Actor::Operator,
+        UserId::new(mara.id).unwrap(),
+        &Client::default(),
+    )
+    .await
+    .unwrap();
+    execute(&app.database, &format!("DELETE FROM users WHERE id = {id}")).await;
+    let verdict = async |session: &str| {
+        browser.get(&format!("/admin/sessions/{session}")).await.expect_status(200).texts(".verdict").concat()
+    };
+    let removed = format!("the admin with the id {id}, who is removed, ended it from 127.0.0.1.");
+    assert!(verdict(&saif.session_id).await.contains(&removed), "{}", verdict(&saif.session_id).await);
+    assert!(verdict(&mara.session_id).await.contains("an operator ended it."), "{}", verdict(&mara.session_id).await);
+    let list = browser.get("/admin/sessions?state=ended").await.expect_status(200);
+    assert!(list.text.contains(&format!("revoked by user {id} (removed)")), "{list:?}");
+    assert!(list.text.contains("revoked by an operator"), "{list:?}");
+    let page = browser.get(&format!("/admin/users/{}", saif.id)).await.expect_status(200);
+    assert!(page.text.contains(&format!("user {id} (removed)")), "{page:?}");
+}
