@@ -31,6 +31,21 @@ pub(super) fn begin_write(connection: &mut AnyConnection) -> QueryResult<()> {
     }
 }
 
+/// Inserts a row, or changes the one of the same key into it: of two at once, neither fails for the other.
+macro_rules! upsert {
+    ($connection:expr, $table:expr, $key:expr, $row:expr) => {
+        match $connection {
+            $crate::store::connection::AnyConnection::Postgres(connection) => {
+                diesel::insert_into($table).values($row).on_conflict($key).do_update().set($row).execute(connection)
+            }
+            $crate::store::connection::AnyConnection::Sqlite(connection) => {
+                diesel::insert_into($table).values($row).on_conflict($key).do_update().set($row).execute(connection)
+            }
+        }
+    };
+}
+pub(super) use upsert;
+
 /// Waits for `lock` and holds it until the transaction ends.
 pub fn lock(connection: &mut AnyConnection, lock: Lock) -> QueryResult<()> {
     match connection {

@@ -273,6 +273,25 @@ async fn the_page_shows_what_happened_to_the_user_and_who_did_it() {
 }
 
 #[tokio::test]
+async fn m10_what_was_decided_for_a_user_without_the_password_is_not_done_with_an_admin() {
+    let app = TestApp::start().await;
+    let (saif, auth, nobody) = (app.user("saif").await, app.app.auth(), Client::default());
+    let id = UserId::new(saif.id).unwrap();
+    // They were an admin on the page, and are none any more: making them one needs the password.
+    let changes = UserChanges { role: Some(Role::Admin), if_role: Some(Role::Admin), ..UserChanges::default() };
+    let refused = update_user(auth, Actor::Operator, id, changes, &nobody).await;
+    assert!(matches!(refused, Err(UpdateError::RoleChanged)), "{refused:?}");
+    assert_eq!(saif.profile().await.expect_status(200).text_at("role"), "User");
+    make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await.unwrap();
+    // They were a user on the page, and are an admin now: a link for them needs the password.
+    let changes = UserChanges { if_role: Some(Role::User), ..changes };
+    update_user(auth, Actor::Operator, id, changes, &nobody).await.unwrap();
+    let refused = make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await;
+    assert!(matches!(refused, Err(ResetLinkError::RoleChanged)));
+    make_reset_token(auth, Actor::Operator, id, None, &nobody).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_user_is_created_with_a_link_whatever_length_passwords_must_have() {
     let app = TestApp::with(&[("PASSWORD_MIN_LENGTH", "64")]).await;
     use relatch::auth::register::{NewAccount, register};
@@ -313,25 +332,6 @@ async fn there_is_no_account_without_the_link_that_it_was_to_be_made_with() {
 }
 
 #[tokio::test]
-async fn m10_what_was_decided_for_a_user_without_the_password_is_not_done_with_an_admin() {
-    let app = TestApp::start().await;
-    let (saif, auth, nobody) = (app.user("saif").await, app.app.auth(), Client::default());
-    let id = UserId::new(saif.id).unwrap();
-    // They were an admin on the page, and are none any more: making them one needs the password.
-    let changes = UserChanges { role: Some(Role::Admin), if_role: Some(Role::Admin), ..UserChanges::default() };
-    let refused = update_user(auth, Actor::Operator, id, changes, &nobody).await;
-    assert!(matches!(refused, Err(UpdateError::RoleChanged)), "{refused:?}");
-    assert_eq!(saif.profile().await.expect_status(200).text_at("role"), "User");
-    make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await.unwrap();
-    // They were a user on the page, and are an admin now: a link for them needs the password.
-    let changes = UserChanges { if_role: Some(Role::User), ..changes };
-    update_user(auth, Actor::Operator, id, changes, &nobody).await.unwrap();
-    let refused = make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await;
-    assert!(matches!(refused, Err(ResetLinkError::RoleChanged)));
-    make_reset_token(auth, Actor::Operator, id, None, &nobody).await.unwrap();
-}
-
-#[tokio::test]
 async fn an_admin_who_is_removed_is_no_operator() {
     let app = TestApp::start().await;
     let (other, saif, mara) = (app.console("other").await, app.user("saif").await, app.user("mara").await);
@@ -360,4 +360,25 @@ async fn an_admin_who_is_removed_is_no_operator() {
     assert!(list.text.contains("revoked by an operator"), "{list:?}");
     let page = browser.get(&format!("/admin/users/{}", saif.id)).await.expect_status(200);
     assert!(page.text.contains(&format!("user {id} (removed)")), "{page:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_clicked_twice_fails_for_nobody() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    for round in 0..10 {
+        let saif = app.user(&format!("saif{round}")).await;
+        let path = format!("/admin/users/{}", saif.id);
+        let form = browser.get(&path).await.form(&format!("{path}/reset-link"));
+        let clicks = futures_util::future::join_all((0..8).map(|_| browser.submit(&form))).await;
+        for answer in clicks {
+            answer.expect_status(200);
+        }
+        execute(&app.database, "DELETE FROM console_preferences").await;
+        let form = browser.get("/admin/me").await.form("/admin/me/preferences");
+        let clicks = futures_util::future::join_all((0..8).map(|_| browser.submit(&form))).await;
+        for answer in clicks {
+            answer.expect_status(303);
+        }
+    }
 }
