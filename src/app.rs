@@ -16,6 +16,7 @@ use crate::auth::maintenance::keep_pruning;
 use crate::auth::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::web::admin::exporting::Exports;
 use crate::web::metrics::Metrics;
 use crate::web::state::State;
 use crate::web::{answer, metrics_routes, routes};
@@ -47,6 +48,7 @@ impl App {
             database_wait: config.database_wait,
             settings: config.settings.clone(),
             lifted_limits: config.lifted_limits(),
+            exports: Exports::default(),
             metrics: Metrics::default(),
         });
         let weak = Arc::downgrade(&state.clone().into_inner());

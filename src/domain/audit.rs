@@ -73,6 +73,10 @@ pub enum Kind {
     IssuerChanged,
     /// The oldest days of the audit trail were deleted.
     AuditPruned,
+    /// An admin took the audit trail away as a file, or a part of it.
+    AuditExported,
+    /// An admin took the list of users away as a file, or a part of it.
+    UsersExported,
 }
 
 /// What came of it.
@@ -162,7 +166,7 @@ impl By {
 
 impl Kind {
     /// All there are, in the order in which they are documented.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginDenied,
@@ -196,6 +200,8 @@ impl Kind {
         Self::SecretKeyExchanged,
         Self::IssuerChanged,
         Self::AuditPruned,
+        Self::AuditExported,
+        Self::UsersExported,
     ];
 
     /// The stable name.
@@ -234,6 +240,8 @@ impl Kind {
             Self::SecretKeyExchanged => "secret_key.exchanged",
             Self::IssuerChanged => "issuer.changed",
             Self::AuditPruned => "audit.pruned",
+            Self::AuditExported => "audit.exported",
+            Self::UsersExported => "users.exported",
         }
     }
 

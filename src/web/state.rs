@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
 
+use super::admin::exporting::Exports;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use crate::auth::Auth;
@@ -24,6 +25,8 @@ pub struct State {
     pub settings: Vec<Setting>,
     /// The safety limits that are switched off.
     pub lifted_limits: Vec<&'static str>,
+    /// The exports under way.
+    pub exports: Exports,
     /// What is counted.
     pub metrics: Metrics,
 }

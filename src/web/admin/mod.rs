@@ -11,6 +11,7 @@ pub mod chart;
 pub mod confirm;
 pub mod dashboard;
 pub mod error_page;
+pub mod exporting;
 pub mod flash;
 pub mod form;
 pub mod guard;

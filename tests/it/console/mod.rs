@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod confirm;
 mod dashboard;
+mod exports;
 mod forms;
 mod full_disk;
 mod headers;
