@@ -16,6 +16,7 @@ use crate::auth::maintenance::keep_pruning;
 use crate::auth::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::web::admin::exporting::Exports;
 use crate::web::metrics::Metrics;
 use crate::web::state::State;
 use crate::web::well_known::metadata::Discovery;
@@ -57,6 +58,7 @@ impl App {
             lifted_limits: config.lifted_limits(),
             discovery: Discovery::of(config),
             jwks_max_age: config.jwt.jwks_max_age,
+            exports: Exports::default(),
             metrics: Metrics::default(),
         });
         let weak = Arc::downgrade(&state.clone().into_inner());

@@ -73,12 +73,23 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// Whether that is still so. Between a token's check and the act there may be a hash and a queue.
+    /// The session that they rest on, if they rest on one.
+    pub(super) fn session_id(self) -> Option<SessionId> {
+        match self {
+            Self::User(session, _) => Some(session),
+            Self::None | Self::Client(_) => None,
+        }
+    }
+
+    /// Whether neither the session has ended nor the user changed, and both stay so until the transaction ends: whoever
+    /// takes the authority away at the same moment waits for this, or is seen by it. Between a token's check and the act
+    /// there may be a hash and a queue. A lock that the act needs is taken first: what was so before a wait is not so
+    /// after it.
     pub(super) fn still_hold(self, connection: &mut AnyConnection) -> QueryResult<bool> {
         match self {
             Self::None => Ok(true),
             Self::User(session, version) => {
-                let found = sessions::find_with_user(connection, session)?;
+                let found = sessions::hold_with_user(connection, session)?;
                 Ok(found.is_some_and(|(session, user)| {
                     session.state == SessionState::Open && user.is_active() && user.security_version == version
                 }))

@@ -2,20 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use super::access_tokens::CLOCK_TOLERANCE;
+use super::authority::Credentials;
 use super::failure::Failure;
 use super::session_search::{StateFilter, count_sessions};
 use super::{Actor, Auth};
 use crate::domain::client::Client;
-use crate::domain::session::EndReason;
-use crate::domain::timestamp::Timestamp;
+use crate::domain::session::{EndReason, SessionId};
+use crate::domain::timestamp::{CLOCK_TOLERANCE, Timestamp};
 use crate::domain::user::UserId;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::sessions;
 pub use crate::store::sessions::BulkFilter;
 
 /// How many sessions are ended in one transaction: few enough for others not to wait for long.
-const BATCH: i64 = 500;
+const BATCH: usize = 500;
+/// How many are looked at in one read: few enough for the database not to take it for one that hangs.
+const LOOK_AT: i64 = 5_000;
 
 /// What was found and done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +30,17 @@ pub struct Revoked {
     pub effective_by: Timestamp,
 }
 
+/// Why not all of them were ended. Those that were stay so.
+#[derive(Debug, thiserror::Error)]
+pub enum BulkError {
+    /// The actor was signed out or changed meanwhile.
+    #[error("whoever wanted this may no longer do it")]
+    NoLongerPermitted,
+    /// No answer could be found.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
 /// Counts the live sessions that the filter matches, and ends them unless it is a dry run. What has been ended stays
 /// so when this is interrupted; the same call ends the rest.
 pub async fn revoke_sessions(
@@ -36,12 +49,13 @@ pub async fn revoke_sessions(
     filter: BulkFilter,
     dry_run: bool,
     client: &Client,
-) -> Result<Revoked, Failure> {
+) -> Result<Revoked, BulkError> {
     let now = auth.now();
     let described = describe(&filter);
     // Another instance's clock may be ahead: what began there before this must not be left out. Nor must what seems to
     // have expired here alone.
-    let filter = BulkFilter { begun_by: Some(now.after(CLOCK_TOLERANCE)), live_at: None, ..filter };
+    let (live_at, begun_by) = (now.before(CLOCK_TOLERANCE), now.after(CLOCK_TOLERANCE));
+    let filter = BulkFilter { begun_by: Some(begun_by), live_at: Some(live_at), ..filter };
     let matched = {
         let filter = BulkFilter { live_at: Some(now), ..filter.clone() };
         auth.read(move |connection| sessions::count(connection, &filter)).await?
@@ -49,10 +63,10 @@ pub async fn revoke_sessions(
     let revoked = if dry_run {
         0
     } else {
-        // Put down with the first batch: no session ends without it, and however many batches there are, it is one.
-        let note =
-            Note { by: actor.by(), about: filter.user_id, detail: json!({ "filter": described, "matched": matched }) };
-        end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client).await?
+        let note = Note::new(actor, &filter, described, ("matched", u64::try_from(matched).unwrap_or_default()));
+        end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client)
+            .await?
+            .ok_or(BulkError::NoLongerPermitted)?
     };
     Ok(Revoked {
         matched: u64::try_from(matched).unwrap_or_default(),
@@ -63,23 +77,48 @@ pub async fn revoke_sessions(
 
 /// Ends the live sessions that the filter matches, those that a list of them shows; says how many. Not
 /// all of them are counted first, where they are many.
-pub async fn end_matching(auth: &Auth, actor: Actor<'_>, filter: BulkFilter, client: &Client) -> Result<u64, Failure> {
+pub async fn end_matching(
+    auth: &Auth,
+    actor: Actor<'_>,
+    filter: BulkFilter,
+    client: &Client,
+) -> Result<u64, BulkError> {
     let now = auth.now();
     // What seems to have expired here alone is ended, too, and so is what another instance's clock has begun.
     let (live_at, begun_by) = (now.before(CLOCK_TOLERANCE), now.after(CLOCK_TOLERANCE));
     let tally = count_sessions(auth, filter.clone(), StateFilter::Live).await?;
     let matched = if tally.is_exact { "matched" } else { "matchedAtLeast" };
-    let detail = json!({ "filter": describe(&filter), matched: tally.found });
-    let note = Note { by: actor.by(), about: filter.user_id, detail };
+    let note = Note::new(actor, &filter, describe(&filter), (matched, tally.found));
     let filter = BulkFilter { begun_by: Some(begun_by), live_at: Some(live_at), ..filter };
-    end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client).await
+    end_all_matching(auth, &filter, EndReason::EndedByAdmin, Some(note), client)
+        .await?
+        .ok_or(BulkError::NoLongerPermitted)
 }
 
-/// What is put down of a bulk revocation.
+/// What is put down of a bulk revocation, and what it rests on.
+#[derive(Clone)]
 pub(super) struct Note {
     by: By,
+    credentials: Credentials,
     about: Option<UserId>,
-    detail: Value,
+    filter: Value,
+    matched: (&'static str, u64),
+}
+
+impl Note {
+    fn new(actor: Actor<'_>, filter: &BulkFilter, described: Value, matched: (&'static str, u64)) -> Self {
+        let (by, credentials) = (actor.by(), actor.credentials());
+        Self { by, credentials, about: filter.user_id, filter: described, matched }
+    }
+
+    /// How many matched is said at the beginning, how many were ended at the end, where there is one.
+    fn detail(&self, is_first: bool, ended: Option<u64>) -> Value {
+        let mut parts = Map::from_iter([("filter".to_owned(), self.filter.clone())]);
+        let (matched, number) = self.matched;
+        parts.extend(is_first.then(|| (matched.to_owned(), json!(number))));
+        parts.extend(ended.map(|ended| ("sessionsEnded".to_owned(), json!(ended))));
+        Value::Object(parts)
+    }
 }
 
 /// The parts of a filter that are given, as the API names them.
@@ -104,35 +143,82 @@ fn describe(filter: &BulkFilter) -> Value {
     Value::Object(parts)
 }
 
-/// Ends the sessions that the filter matches, a batch at a time; says how many.
+/// Ends the sessions that the filter matches, a batch at a time; says how many. `None` when whoever wanted it may no longer
+/// do it, which nobody needs a note for.
 pub(super) async fn end_all_matching(
     auth: &Auth,
     filter: &BulkFilter,
     reason: EndReason,
     note: Option<Note>,
     client: &Client,
-) -> Result<u64, Failure> {
+) -> Result<Option<u64>, Failure> {
     let now = auth.now();
     let by = note.as_ref().and_then(|note| note.by.user_id());
-    let mut note = note;
-    let mut revoked = 0;
-    let mut after = None;
+    let mut walk = Walk::begin(filter.clone(), note.as_ref().and_then(|note| note.credentials.session_id()));
+    let (mut revoked, mut is_first) = (0, true);
     loop {
-        let (filter, client, note) = (filter.clone(), client.clone(), note.take());
-        let (ended, more) = auth
+        let Batch { ids, is_last } = walk.next(auth).await?;
+        let (filter, client, note, before) = (filter.clone(), client.clone(), note.clone(), revoked);
+        let ended = auth
             .write_end(move |connection| {
-                if let Some(Note { by, about, detail }) = &note {
-                    let event = Event::new(Kind::SessionsRevoked, now, *by, &client).about(*about);
-                    audit_events::record(connection, &event.with(detail.clone()))?;
+                if let Some(note) = &note
+                    && !note.credentials.still_hold(connection)?
+                {
+                    return Ok(None);
                 }
                 let end = sessions::End { at: now, reason, by, client: &client };
-                sessions::end_batch(connection, &filter, after, BATCH, &end)
+                let ended = u64::try_from(sessions::end_part(connection, &filter, &ids, &end)?).unwrap_or_default();
+                // No session ends without the first note, and the last one tells how many did.
+                if let Some(note) = note.as_ref().filter(|_| is_first || is_last) {
+                    let event = Event::new(Kind::SessionsRevoked, now, note.by, &client).about(note.about);
+                    let total = is_last.then_some(before + ended);
+                    audit_events::record(connection, &event.with(note.detail(is_first, total)))?;
+                }
+                Ok(Some(ended))
             })
             .await?;
-        revoked += u64::try_from(ended).unwrap_or_default();
-        match more {
-            Some(last) => after = Some(last),
-            None => return Ok(revoked),
+        let Some(ended) = ended else { return Ok(None) };
+        revoked += ended;
+        if is_last {
+            return Ok(Some(revoked));
         }
+        is_first = false;
+    }
+}
+
+/// A way through the sessions that a filter matches.
+struct Walk {
+    filter: BulkFilter,
+    /// Whose authority this is done on ends with their session: that comes last.
+    own: Option<SessionId>,
+    own_matches: bool,
+    behind: Option<SessionId>,
+    is_over: bool,
+    found: Vec<SessionId>,
+}
+
+struct Batch {
+    ids: Vec<SessionId>,
+    is_last: bool,
+}
+
+impl Walk {
+    fn begin(filter: BulkFilter, own: Option<SessionId>) -> Self {
+        Self { filter, own, own_matches: false, behind: None, is_over: false, found: Vec::new() }
+    }
+
+    async fn next(&mut self, auth: &Auth) -> Result<Batch, Failure> {
+        while self.found.len() <= BATCH && !self.is_over {
+            let (filter, behind) = (self.filter.clone(), self.behind);
+            let part = auth.read(move |connection| sessions::find_part(connection, &filter, behind, LOOK_AT)).await?;
+            (self.behind, self.is_over) = (part.more, part.more.is_none());
+            self.own_matches |= self.own.is_some_and(|own| part.ids.contains(&own));
+            self.found.extend(part.ids.into_iter().filter(|id| Some(*id) != self.own));
+            if self.is_over {
+                self.found.extend(self.own.filter(|_| self.own_matches));
+            }
+        }
+        let ids = self.found.drain(..self.found.len().min(BATCH)).collect();
+        Ok(Batch { ids, is_last: self.is_over && self.found.is_empty() })
     }
 }

@@ -32,5 +32,7 @@ pub async fn end_everything(auth: &Auth) -> Result<u64, Failure> {
         changes::note(connection, None, now)
     })
     .await?;
-    end_all_matching(auth, &BulkFilter::default(), EndReason::StoreRestored, None, &Client::default()).await
+    let (everything, nobody) = (BulkFilter::default(), Client::default());
+    let ended = end_all_matching(auth, &everything, EndReason::StoreRestored, None, &nobody).await?;
+    Ok(ended.unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::authenticate::Principal;
+use super::authority::Credentials;
 use super::failure::Failure;
 use super::{Actor, Auth};
 use crate::domain::client::Client;
@@ -17,6 +18,9 @@ pub enum EndError {
     /// Nothing has this id.
     #[error("there is no such session or user")]
     NotFound,
+    /// The actor was signed out or changed meanwhile.
+    #[error("whoever wanted this may no longer do it")]
+    NoLongerPermitted,
     /// No answer could be found.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -54,12 +58,12 @@ pub async fn logout_all(auth: &Auth, principal: &Principal, client: &Client) -> 
 
 /// Ends one of the user's own sessions. Another's is not found.
 pub async fn end_own_session(auth: &Auth, user: &User, id: SessionId, client: &Client) -> Result<(), EndError> {
-    end(auth, id, Some(user.id), EndReason::EndedByUser, By::User(user.id), client).await.map(|_| ())
+    end(auth, id, Ender::Owner(user.id), client).await.map(|_| ())
 }
 
 /// Ends anybody's session; `false` when it had ended before.
 pub async fn end_session(auth: &Auth, actor: Actor<'_>, id: SessionId, client: &Client) -> Result<bool, EndError> {
-    end(auth, id, None, EndReason::EndedByAdmin, actor.by(), client).await
+    end(auth, id, Ender::Permitted(actor.by(), actor.credentials()), client).await
 }
 
 /// Ends these sessions, whoever's they are; says how many had not ended before.
@@ -68,18 +72,22 @@ pub async fn end_these_sessions(
     actor: Actor<'_>,
     ids: Vec<SessionId>,
     client: &Client,
-) -> Result<usize, Failure> {
-    let (by, user_id, now, client) = (actor.by(), actor.user_id(), auth.now(), client.clone());
+) -> Result<usize, EndError> {
+    let (by, user_id, credentials) = (actor.by(), actor.user_id(), actor.credentials());
+    let (now, client) = (auth.now(), client.clone());
     auth.write_end(move |connection| {
+        if !credentials.still_hold(connection)? {
+            return Ok(Err(EndError::NoLongerPermitted));
+        }
         let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: user_id, client: &client };
         let ended = sessions::end_these(connection, &ids, &end)?;
         for (session, user) in &ended {
             let event = Event::new(Kind::SessionRevoked, now, by, &client).about(*user).of_session(*session);
             audit_events::record(connection, &event.with(because(end.reason)))?;
         }
-        Ok(ended.len())
+        Ok(Ok(ended.len()))
     })
-    .await
+    .await?
 }
 
 /// Ends all sessions of a user, and says how many there were.
@@ -89,47 +97,59 @@ pub async fn end_sessions_of_user(
     user: UserId,
     client: &Client,
 ) -> Result<usize, EndError> {
-    let (by, user_id, now, client) = (actor.by(), actor.user_id(), auth.now(), client.clone());
+    let (by, user_id, credentials) = (actor.by(), actor.user_id(), actor.credentials());
+    let (now, client) = (auth.now(), client.clone());
     auth.write_end(move |connection| {
+        if !credentials.still_hold(connection)? {
+            return Ok(Err(EndError::NoLongerPermitted));
+        }
         if users::find(connection, user)?.is_none() {
-            return Ok(None);
+            return Ok(Err(EndError::NotFound));
         }
         let end = sessions::End { at: now, reason: EndReason::EndedByAdmin, by: user_id, client: &client };
         let ended = sessions::end_all(connection, user, &end)?;
         let event = Event::new(Kind::SessionsRevoked, now, by, &client).about(user);
         let detail = json!({ "reason": end.reason.as_str(), "sessionsEnded": ended });
         audit_events::record(connection, &event.with(detail))?;
-        Ok(Some(ended))
+        Ok(Ok(ended))
     })
     .await?
-    .ok_or(EndError::NotFound)
 }
 
-async fn end(
-    auth: &Auth,
-    id: SessionId,
-    owner: Option<UserId>,
-    reason: EndReason,
-    by: By,
-    client: &Client,
-) -> Result<bool, EndError> {
+/// Who ends one session, and why they may.
+enum Ender {
+    /// Its user: what is theirs they may always end.
+    Owner(UserId),
+    /// An admin or an operator, as long as these hold.
+    Permitted(By, Credentials),
+}
+
+async fn end(auth: &Auth, id: SessionId, ender: Ender, client: &Client) -> Result<bool, EndError> {
     let (now, client) = (auth.now(), client.clone());
+    let (kind, reason, by) = match ender {
+        Ender::Owner(user) => (Kind::SessionEnded, EndReason::EndedByUser, By::User(user)),
+        Ender::Permitted(by, _) => (Kind::SessionRevoked, EndReason::EndedByAdmin, by),
+    };
     auth.write_end(move |connection| {
-        let session = sessions::find(connection, id)?;
-        let Some(session) = session.filter(|session| owner.is_none_or(|owner| owner == session.user_id)) else {
-            return Ok(None);
+        let session = match ender {
+            Ender::Owner(owner) => sessions::find(connection, id)?.filter(|session| owner == session.user_id),
+            Ender::Permitted(_, credentials) => {
+                if !credentials.still_hold(connection)? {
+                    return Ok(Err(EndError::NoLongerPermitted));
+                }
+                sessions::find(connection, id)?
+            }
         };
+        let Some(session) = session else { return Ok(Err(EndError::NotFound)) };
         let end = sessions::End { at: now, reason, by: by.user_id(), client: &client };
         let ended = sessions::end(connection, id, &end)?;
         if ended {
-            let kind = if owner.is_some() { Kind::SessionEnded } else { Kind::SessionRevoked };
             let event = Event::new(kind, now, by, &client).about(session.user_id).of_session(id);
             audit_events::record(connection, &event.with(because(reason)))?;
         }
-        Ok(Some(ended))
+        Ok(Ok(ended))
     })
     .await?
-    .ok_or(EndError::NotFound)
 }
 
 pub(super) fn because(reason: EndReason) -> Value {

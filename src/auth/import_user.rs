@@ -45,7 +45,7 @@ pub async fn import_user(auth: &Auth, account: ImportedAccount<'_>) -> Result<Us
         (Ok(username), Ok(email)) => {
             let password_hash = Secret::new(account.password_hash.to_owned());
             let new = NewUser { username, email, role: account.role, password_hash, created_at: auth.now() };
-            Ok(register::insert(auth, Actor::Operator, new, Kind::UserImported, &Client::default()).await?)
+            Ok(register::insert(auth, Actor::Operator, new, Kind::UserImported, None, &Client::default()).await?)
         }
         (username, email) => Err(ImportError::Refused(RegisterError::Invalid(Unacceptable {
             username: username.err(),

@@ -61,27 +61,10 @@ pub async fn prune(auth: &Auth) -> Result<Option<Pruned>, Failure> {
     if !work.keep_lease().await? {
         return Ok(None);
     }
-    let now = auth.now();
-    let cutoff = now.before(auth.policy.history_life);
-    if !work.prune_sessions(cutoff).await? {
-        // Another instance has taken over.
-        return Ok(Some(work.done));
-    }
-    work.purge_users(now.before(USERS_KEPT)).await?;
-    work.prune_changes(now.before(CHANGES_KEPT)).await?;
-    rotate_keys::rotate_when_due(auth).await?;
-    rotate_keys::delete_old_keys(auth, cutoff).await?;
-    status_lists::prune(auth, now).await?;
-    if !work.prune_events().await? {
-        return Ok(Some(work.done));
-    }
-    auth.write(move |connection| {
-        pruning::delete_setup_links(connection, now)?;
-        reset_links::delete_expired(connection, now)
-    })
-    .await?;
-    work.remember(began.elapsed()).await?;
-    work.release_lease().await?;
+    let done = work.prune_all(began).await;
+    // Whoever has failed holds up nobody else, nor themselves. When that fails, too, the lease ends by itself.
+    let released = work.release_lease().await;
+    done.and(released)?;
     Ok(Some(work.done))
 }
 
@@ -129,6 +112,29 @@ impl Work<'_> {
     async fn release_lease(&self) -> Result<(), Failure> {
         let holder = self.holder;
         self.auth.write(move |connection| leases::release(connection, NAME, &holder)).await
+    }
+
+    /// Everything in its order, until another instance takes over.
+    async fn prune_all(&mut self, began: Instant) -> Result<(), Failure> {
+        let now = self.auth.now();
+        let cutoff = now.before(self.auth.policy.history_life);
+        if !self.prune_sessions(cutoff).await? {
+            return Ok(());
+        }
+        self.purge_users(now.before(USERS_KEPT)).await?;
+        self.prune_changes(now.before(CHANGES_KEPT)).await?;
+        rotate_keys::rotate_when_due(self.auth).await?;
+        rotate_keys::delete_old_keys(self.auth, cutoff).await?;
+        status_lists::prune(self.auth, now).await?;
+        if !self.prune_events().await? {
+            return Ok(());
+        }
+        let deleting = self.auth.write(move |connection| {
+            pruning::delete_setup_links(connection, now)?;
+            reset_links::delete_expired(connection, now)
+        });
+        deleting.await?;
+        self.remember(began.elapsed()).await
     }
 
     /// `false` when the lease was lost on the way.

@@ -55,6 +55,8 @@ pub struct Overview {
     pub backup: Option<LastBackup>,
     /// The newest alarms of the last 24 hours.
     pub alarms: Vec<Alarm>,
+    /// When the oldest event happened that has no seal yet, if there is one.
+    pub unsealed_since: Option<Timestamp>,
     /// The files of an SQLite store.
     pub files: Option<Sizes>,
     /// Since when the key that signs does so; `None` for a configured key.
@@ -67,11 +69,11 @@ pub struct Overview {
 pub async fn overview(auth: &Auth, since: Timestamp) -> Result<Overview, Failure> {
     let at = auth.now();
     let (hour, alarmed) = (rollups::hour_of(since), at.before(ALARMED));
-    let (rows, [pruning, backup], alarms) = auth
+    let (rows, ([pruning, backup], unsealed), alarms) = auth
         .read(move |connection| {
             Ok((
                 rollups::of_names_since(connection, hour, &NAMES)?,
-                meta::get_all(connection, [Fact::LastPruning, Fact::LastBackup])?,
+                meta::get_with_unsealed(connection, [Fact::LastPruning, Fact::LastBackup])?,
                 audit_events::newest(connection, Kind::ReuseDetected, alarmed, ALARMS)?,
             ))
         })
@@ -93,6 +95,7 @@ pub async fn overview(auth: &Auth, since: Timestamp) -> Result<Overview, Failure
         pruning: pruning.as_deref().and_then(LastPruning::of_text),
         backup: backup.as_deref().and_then(LastBackup::of_text),
         alarms: alarms.into_iter().map(alarm).collect(),
+        unsealed_since: unsealed.map(Timestamp::from_micros),
         files: auth.store.file_sizes(),
         key_since: auth.access_tokens.current_since(at),
         key_rotation: auth.policy.key_rotation,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Auth;
-use super::access_tokens::CLOCK_TOLERANCE;
 use super::failure::Failure;
+use crate::domain::timestamp::CLOCK_TOLERANCE;
 
 /// Why requests should go to another instance.
 #[derive(Debug, thiserror::Error)]

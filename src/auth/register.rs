@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::audit::denial::note_denied;
 use super::failure::Failure;
-use super::{Actor, Auth};
+use super::{Actor, Auth, reset_link};
 use crate::config::Registration;
 use crate::domain::client::Client;
 use crate::domain::email::{Email, EmailError};
@@ -83,16 +83,17 @@ pub async fn register(
     let password_hash = Secret::new(password_hash);
     let new = NewUser { username, email, role: account.role, password_hash, created_at: auth.now() };
     let kind = if actor.is_admin() { Kind::UserCreated } else { Kind::UserRegistered };
-    insert(auth, actor, new, kind, client).await
+    insert(auth, actor, new, kind, None, client).await
 }
 
-/// Inserts the account, if the actor still may; a unique violation by somebody who came between is the same answer as
+/// Inserts the account, if the actor still may, and the one-time link of this digest for it, if there is one; a unique violation by somebody who came between is the same answer as
 /// a taken name.
 pub(super) async fn insert(
     auth: &Auth,
     actor: Actor<'_>,
     new: NewUser,
     kind: Kind,
+    link: Option<[u8; 32]>,
     client: &Client,
 ) -> Result<User, RegisterError> {
     let (username, email, credentials) = (new.username.clone(), new.email.clone(), actor.credentials());
@@ -104,6 +105,9 @@ pub(super) async fn insert(
         let user = users::insert(connection, &new)?;
         let event = Event::new(kind, new.created_at, by, &client).about(user.id);
         audit_events::record(connection, &event.with(json!({ "role": user.role.as_str() })))?;
+        if let Some(digest) = &link {
+            reset_link::put_down(connection, &user, digest, by, new.created_at, &client)?;
+        }
         Ok(Some(user))
     });
     match inserted.await {
@@ -115,7 +119,7 @@ pub(super) async fn insert(
     }
 }
 
-fn permit(auth: &Auth, actor: Actor<'_>, role: Role) -> Result<(), RegisterError> {
+pub(super) fn permit(auth: &Auth, actor: Actor<'_>, role: Role) -> Result<(), RegisterError> {
     if actor.is_admin() {
         Ok(())
     } else if auth.policy.registration == Registration::Closed {

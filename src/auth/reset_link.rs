@@ -9,10 +9,14 @@ use super::setup_link::{digest_of, draw_token};
 use super::{Actor, Auth};
 use crate::domain::client::Client;
 use crate::domain::password::{Password, PasswordError};
+use crate::domain::role::Role;
 use crate::domain::session::EndReason;
+use crate::domain::timestamp::Timestamp;
 use crate::domain::user::{User, UserId, UserStatus};
 use crate::secret::Secret;
+use crate::store::QueryResult;
 use crate::store::audit_events::{self, By, Event, Kind};
+use crate::store::connection::AnyConnection;
 use crate::store::{reset_links, sessions, users};
 
 /// How long a link can be used.
@@ -27,6 +31,9 @@ pub enum ResetLinkError {
     /// The account is disabled: its user could not sign in with any password.
     #[error("the account is disabled")]
     Disabled,
+    /// The role is no longer what it was when this was decided on.
+    #[error("the user's role was changed meanwhile")]
+    RoleChanged,
     /// The actor was signed out or changed meanwhile.
     #[error("whoever wanted this may no longer do it")]
     NoLongerPermitted,
@@ -53,15 +60,17 @@ enum Made {
     Link,
     NotFound,
     Disabled,
+    RoleChanged,
     NoLongerPermitted,
 }
 
 /// Makes a new token for a link of this user, 256 bits, and makes every earlier one invalid. Only the token's SHA-256 is
-/// stored.
+/// stored. Whoever decided on it by the user's role says which that was.
 pub async fn make_reset_token(
     auth: &Auth,
     actor: Actor<'_>,
     id: UserId,
+    if_role: Option<Role>,
     client: &Client,
 ) -> Result<Secret<String>, ResetLinkError> {
     let (token, digest) = draw_token().map_err(Failure::from)?;
@@ -78,8 +87,10 @@ pub async fn make_reset_token(
                 UserStatus::Disabled { .. } => return Ok(Made::Disabled),
                 UserStatus::Active => {}
             }
-            reset_links::replace(connection, &user, &digest, now, now.after(LIFE))?;
-            audit_events::record(connection, &Event::new(Kind::ResetLinkCreated, now, by, &client).about(id))?;
+            if if_role.is_some_and(|role| role != user.role) {
+                return Ok(Made::RoleChanged);
+            }
+            put_down(connection, &user, &digest, by, now, &client)?;
             Ok(Made::Link)
         })
         .await?;
@@ -87,8 +98,22 @@ pub async fn make_reset_token(
         Made::Link => Ok(token),
         Made::NotFound => Err(ResetLinkError::NotFound),
         Made::Disabled => Err(ResetLinkError::Disabled),
+        Made::RoleChanged => Err(ResetLinkError::RoleChanged),
         Made::NoLongerPermitted => Err(ResetLinkError::NoLongerPermitted),
     }
+}
+
+/// Makes a link of this digest the user's only one, and says so in the trail.
+pub(super) fn put_down(
+    connection: &mut AnyConnection,
+    user: &User,
+    digest: &[u8; 32],
+    by: By,
+    now: Timestamp,
+    client: &Client,
+) -> QueryResult<()> {
+    reset_links::replace(connection, user, digest, now, now.after(LIFE))?;
+    audit_events::record(connection, &Event::new(Kind::ResetLinkCreated, now, by, client).about(user.id))
 }
 
 /// Whose password the link with this token is for; `None` when it is worth nothing.

@@ -25,6 +25,8 @@ pub struct UserChanges<'a> {
     pub role: Option<Role>,
     /// Whether the user is kept out. Keeping out ends all sessions.
     pub disabled: Option<bool>,
+    /// The role that was there when this was decided on: with another one nothing is changed.
+    pub if_role: Option<Role>,
 }
 
 /// Why the account stays as it is.
@@ -42,6 +44,9 @@ pub enum UpdateError {
     /// Nobody could administer the service afterwards.
     #[error("this is the last admin who may sign in")]
     LastAdmin,
+    /// The role is no longer what it was when this was decided on.
+    #[error("the user's role was changed meanwhile")]
+    RoleChanged,
     /// The actor was signed out or changed meanwhile.
     #[error("whoever wanted this may no longer do it")]
     NoLongerPermitted,
@@ -55,6 +60,7 @@ enum Outcome {
     Done(User),
     NotFound,
     LastAdmin,
+    RoleChanged,
     NoLongerPermitted,
 }
 
@@ -64,6 +70,7 @@ impl Outcome {
             Self::Done(user) => Ok(user),
             Self::NotFound => Err(UpdateError::NotFound),
             Self::LastAdmin => Err(UpdateError::LastAdmin),
+            Self::RoleChanged => Err(UpdateError::RoleChanged),
             Self::NoLongerPermitted => Err(UpdateError::NoLongerPermitted),
         }
     }
@@ -78,14 +85,18 @@ pub async fn update_user(
     client: &Client,
 ) -> Result<User, UpdateError> {
     let email = changes.email.map(Email::parse).transpose()?;
-    let (role, disabled) = (changes.role, changes.disabled);
+    let UserChanges { role, disabled, if_role, .. } = changes;
     let (by, user_id) = (actor.by(), actor.user_id());
     let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     let job = move |connection: &mut AnyConnection| {
+        lock(connection)?;
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
         let Some(user) = find_for_change(connection, id)? else { return Ok(Outcome::NotFound) };
+        if if_role.is_some_and(|role| role != user.role) {
+            return Ok(Outcome::RoleChanged);
+        }
         let event = |kind| Event::new(kind, now, by, &client).about(id);
         let loses_admin = role.is_some_and(|role| role != Role::Admin) || disabled == Some(true);
         if loses_admin && is_last_admin(connection, &user)? {
@@ -128,6 +139,7 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
     let (by, user_id) = (actor.by(), actor.user_id());
     let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     auth.write_end(move |connection| {
+        lock(connection)?;
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
@@ -150,10 +162,10 @@ pub async fn delete_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Cli
 pub async fn restore_user(auth: &Auth, actor: Actor<'_>, id: UserId, client: &Client) -> Result<User, UpdateError> {
     let (by, credentials, now, client) = (actor.by(), actor.credentials(), auth.now(), client.clone());
     auth.write_change(move |connection| {
+        lock(connection)?;
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
-        dialect::lock(connection, Lock::Admins)?;
         if !users::restore(connection, id, now)? {
             return Ok(Outcome::NotFound);
         }
@@ -170,8 +182,11 @@ fn record(connection: &mut AnyConnection, event: Event<'_>) -> QueryResult<()> {
 
 /// Changes of accounts by others than their owners come one after the other, so that two admins cannot each demote the
 /// other on the strength of the other's being there.
+fn lock(connection: &mut AnyConnection) -> QueryResult<()> {
+    dialect::lock(connection, Lock::Admins)
+}
+
 fn find_for_change(connection: &mut AnyConnection, id: UserId) -> QueryResult<Option<User>> {
-    dialect::lock(connection, Lock::Admins)?;
     Ok(users::find(connection, id)?.filter(|user| !matches!(user.status, UserStatus::Deleted { .. })))
 }
 

@@ -72,10 +72,10 @@ pub async fn change_users(
     let (by, user_id) = (actor.by(), actor.user_id());
     let (credentials, now, client) = (actor.credentials(), auth.now(), client.clone());
     let job = move |connection: &mut _| {
+        dialect::lock(connection, Lock::Admins)?;
         if !credentials.still_hold(connection)? {
             return Ok(None);
         }
-        dialect::lock(connection, Lock::Admins)?;
         let mut chosen = user_batches::find(connection, &ids)?;
         chosen.retain(|user| !matches!(user.status, UserStatus::Deleted { .. }));
         let mut report = BatchReport { missing: ids.len() - chosen.len(), ..BatchReport::default() };

@@ -94,6 +94,10 @@ pub enum Kind {
     ClientTokenIssued,
     /// Somebody named a client and could not prove to be it.
     ClientAuthenticationFailed,
+    /// An admin took the audit trail away as a file, or a part of it.
+    AuditExported,
+    /// An admin took the list of users away as a file, or a part of it.
+    UsersExported,
 }
 
 /// What came of it.
@@ -194,7 +198,7 @@ impl By {
 
 impl Kind {
     /// All there are, in the order in which they are documented.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginDenied,
@@ -238,6 +242,8 @@ impl Kind {
         Self::ClientSecretRevoked,
         Self::ClientTokenIssued,
         Self::ClientAuthenticationFailed,
+        Self::AuditExported,
+        Self::UsersExported,
     ];
 
     /// The stable name.
@@ -286,6 +292,8 @@ impl Kind {
             Self::ClientSecretRevoked => "client.secret_revoked",
             Self::ClientTokenIssued => "client.token_issued",
             Self::ClientAuthenticationFailed => "client.authentication_failed",
+            Self::AuditExported => "audit.exported",
+            Self::UsersExported => "users.exported",
         }
     }
 

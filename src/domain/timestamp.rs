@@ -6,6 +6,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// How far instances' clocks may differ: a token's `nbf` lies this much before its `iat`, which may lie this much ahead, and
+/// what has expired for longer has expired for all.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
 /// Microseconds since 1970-01-01T00:00:00Z (leap seconds are not counted, RFC 7519 §2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Timestamp(i64);

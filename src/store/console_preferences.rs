@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::connection::AnyConnection;
+use super::dialect::upsert;
 use super::error::impossible_row;
 use super::schema::console_preferences;
 use crate::domain::preferences::{Preferences, Theme};
@@ -27,15 +28,20 @@ pub fn of(connection: &mut AnyConnection, user: UserId) -> QueryResult<Preferenc
 
 /// Keeps what a user wants.
 pub fn set(connection: &mut AnyConnection, user: UserId, preferences: &Preferences) -> QueryResult<()> {
-    let values = (
-        console_preferences::theme.eq(preferences.theme.as_str()),
-        console_preferences::time_zone.eq(&preferences.time_zone),
-        console_preferences::shortcuts.eq(preferences.shortcuts),
-    );
-    if diesel::update(console_preferences::table.find(user.get())).set(values).execute(connection)? == 0 {
-        diesel::insert_into(console_preferences::table)
-            .values((console_preferences::user_id.eq(user.get()), values))
-            .execute(connection)?;
-    }
-    Ok(())
+    let row = &Kept {
+        user_id: user.get(),
+        theme: preferences.theme.as_str(),
+        time_zone: &preferences.time_zone,
+        shortcuts: preferences.shortcuts,
+    };
+    upsert!(connection, console_preferences::table, console_preferences::user_id, row).map(|_| ())
+}
+
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = console_preferences, primary_key(user_id))]
+struct Kept<'a> {
+    user_id: i64,
+    theme: &'a str,
+    time_zone: &'a str,
+    shortcuts: bool,
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use super::connection::AnyConnection;
 use super::schema::changes;
@@ -33,6 +33,21 @@ pub(super) fn begin_write(connection: &mut AnyConnection) -> QueryResult<()> {
     }
 }
 
+/// Inserts a row, or changes the one of the same key into it: of two at once, neither fails for the other.
+macro_rules! upsert {
+    ($connection:expr, $table:expr, $key:expr, $row:expr) => {
+        match $connection {
+            $crate::store::connection::AnyConnection::Postgres(connection) => {
+                diesel::insert_into($table).values($row).on_conflict($key).do_update().set($row).execute(connection)
+            }
+            $crate::store::connection::AnyConnection::Sqlite(connection) => {
+                diesel::insert_into($table).values($row).on_conflict($key).do_update().set($row).execute(connection)
+            }
+        }
+    };
+}
+pub(super) use upsert;
+
 /// Waits for `lock` and holds it until the transaction ends.
 pub fn lock(connection: &mut AnyConnection, lock: Lock) -> QueryResult<()> {
     match connection {
@@ -52,6 +67,20 @@ pub(super) fn lock_user(connection: &mut AnyConnection, user: UserId) -> QueryRe
             .bind::<BigInt, _>(user.get())
             .execute(connection)
             .map(|_| ()),
+        AnyConnection::Sqlite(_) => Ok(()),
+    }
+}
+
+/// Waits for whoever changes this session or its user, and keeps both as they are until the transaction ends. Not shared:
+/// who ends a session of their own would have to take the lock anew for it, as would whoever waits beside them.
+pub(super) fn hold_session_and_user(connection: &mut AnyConnection, session: &[u8]) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Postgres(connection) => diesel::sql_query(
+            "SELECT 1 FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1 FOR NO KEY UPDATE OF u, s",
+        )
+        .bind::<Binary, _>(session)
+        .execute(connection)
+        .map(|_| ()),
         AnyConnection::Sqlite(_) => Ok(()),
     }
 }

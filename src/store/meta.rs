@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::connection::AnyConnection;
-use super::schema::meta;
+use super::schema::{audit_events, meta};
 
 /// What can be remembered.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,22 @@ pub fn get_all<const N: usize>(connection: &mut AnyConnection, facts: [Fact; N])
         .select((meta::name, meta::value))
         .load(connection)?;
     Ok(facts.map(|fact| rows.iter().find(|(name, _)| name == fact.name()).map(|(_, value)| value.clone())))
+}
+
+/// What the store remembers of two things, and when the oldest event without a seal happened: in one statement, for a page
+/// that has few.
+pub fn get_with_unsealed(
+    connection: &mut AnyConnection,
+    facts: [Fact; 2],
+) -> QueryResult<([Option<String>; 2], Option<i64>)> {
+    let [one, other] = facts.map(|fact| meta::table.find(fact.name()).select(meta::value).single_value());
+    let unsealed = audit_events::table
+        .filter(audit_events::seal_number.is_null())
+        .order(audit_events::id)
+        .select(audit_events::occurred_at)
+        .single_value();
+    let (one, other, unsealed) = diesel::select((one, other, unsealed)).get_result(connection)?;
+    Ok(([one, other], unsealed))
 }
 
 /// Makes the store remember `value` instead of whatever it was.

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::connection::AnyConnection;
+use super::dialect::upsert;
 use super::error::impossible_row;
 use super::schema::{reset_links, users};
 use super::users::UserRow;
@@ -17,22 +18,24 @@ pub fn replace(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> QueryResult<()> {
-    clear(connection, user.id)?;
-    diesel::insert_into(reset_links::table)
-        .values((
-            reset_links::user_id.eq(user.id.get()),
-            reset_links::token_digest.eq(token_digest.as_slice()),
-            reset_links::security_version.eq(user.security_version.get()),
-            reset_links::created_at.eq(now.as_micros()),
-            reset_links::expires_at.eq(expires_at.as_micros()),
-        ))
-        .execute(connection)
-        .map(|_| ())
+    let row = &Link {
+        user_id: user.id.get(),
+        token_digest,
+        security_version: user.security_version.get(),
+        created_at: now.as_micros(),
+        expires_at: expires_at.as_micros(),
+    };
+    upsert!(connection, reset_links::table, reset_links::user_id, row).map(|_| ())
 }
 
-/// Makes a user's link invalid.
-pub fn clear(connection: &mut AnyConnection, user: UserId) -> QueryResult<()> {
-    diesel::delete(reset_links::table.find(user.get())).execute(connection).map(|_| ())
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = reset_links, primary_key(user_id))]
+struct Link<'a> {
+    user_id: i64,
+    token_digest: &'a [u8],
+    security_version: i64,
+    created_at: i64,
+    expires_at: i64,
 }
 
 /// The user of a link that has neither expired nor been spent, and whose rights are what they were when it was made.

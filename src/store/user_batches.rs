@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::connection::AnyConnection;
 use super::schema::{sessions, users};
-use super::sessions::End;
+use super::sessions::{End, not_over};
 use super::users::UserRow;
 use super::{QueryResult, changes};
 use crate::domain::timestamp::Timestamp;
@@ -37,9 +37,9 @@ pub fn set_disabled(connection: &mut AnyConnection, ids: &[UserId], disabled: bo
     note(connection, ids, now)
 }
 
-/// Ends every session of the users; gives the user of each that had not ended before.
+/// Ends every session of the users; gives the user of each that had neither ended nor expired before.
 pub fn end_sessions(connection: &mut AnyConnection, ids: &[UserId], end: &End<'_>) -> QueryResult<Vec<i64>> {
-    let open = sessions::table.filter(sessions::user_id.eq_any(numbers(ids))).filter(sessions::ended_at.is_null());
+    let open = sessions::table.filter(sessions::user_id.eq_any(numbers(ids))).filter(not_over(end));
     let ended = diesel::update(open).set(end.changes()).returning(sessions::user_id).get_results(connection)?;
     note(connection, ids, end.at)?;
     Ok(ended)

@@ -21,6 +21,7 @@ pub mod public_document;
 pub mod query;
 pub mod state;
 pub mod status_lists;
+mod unwaited;
 mod urlencoded;
 pub mod well_known;
 

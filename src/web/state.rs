@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
 
+use super::admin::exporting::Exports;
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::well_known::metadata::Discovery;
@@ -33,6 +34,8 @@ pub struct State {
     pub discovery: Discovery,
     /// How long verifiers may keep that, and the published keys.
     pub jwks_max_age: Duration,
+    /// The exports under way.
+    pub exports: Exports,
     /// What is counted.
     pub metrics: Metrics,
 }

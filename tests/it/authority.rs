@@ -1,17 +1,23 @@
 //! Authority that changes: it is gone with the very next request, and there is always an admin left.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use diesel::connection::SimpleConnection as _;
+use diesel::{QueryableByName, RunQueryDsl as _};
 use futures_util::future::join_all;
 use relatch::auth::Actor;
 use relatch::auth::update_user::{UserChanges, restore_user, update_user};
 use relatch::domain::client::Client;
 use relatch::domain::role::Role;
 use relatch::domain::user::UserId;
+use relatch::store::audit_events::{StoredEvent, unsealed};
+use relatch::store::dialect::{Lock, lock};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::harness::{Answer, PASSWORD, Person, TestApp};
 use crate::registration::{REGISTER, account};
@@ -33,7 +39,7 @@ async fn strip(admin: &Person, victim: &Person, how: usize) -> Answer {
 async fn reinstate(app: &TestApp, person: &Person) {
     let id = UserId::new(person.id).unwrap();
     let _ = restore_user(app.app.auth(), Actor::Operator, id, &Client::default()).await;
-    let changes = UserChanges { email: None, role: Some(Role::Admin), disabled: Some(false) };
+    let changes = UserChanges { role: Some(Role::Admin), disabled: Some(false), ..UserChanges::default() };
     update_user(app.app.auth(), Actor::Operator, id, changes, &Client::default()).await.unwrap();
 }
 
@@ -256,4 +262,117 @@ async fn m7_an_admin_who_is_disabled_while_a_body_is_on_its_way_makes_nothing() 
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     let found = first.get("/api/users?search=late").await.expect_status(200);
     assert_eq!(found.json(), json!([]));
+}
+
+/// How many things [`act`] knows to do.
+const ACTS: usize = 9;
+
+/// What an admin does to others, each of it with a check of its own.
+async fn act(admin: &Person, victim: &Person, name: &str, what: usize) -> Answer {
+    let of_victim = |tail: &str| format!("{}{tail}", path_of(victim));
+    match what % ACTS {
+        0 => admin.post(REGISTER, &account(name, name)).await,
+        1 => admin.patch(&of_victim(""), &json!({ "role": "Admin" })).await,
+        2 => admin.patch(&of_victim(""), &json!({ "email": format!("{name}@example.com") })).await,
+        3 => admin.patch(&of_victim(""), &json!({ "disabled": true })).await,
+        4 => admin.patch(&of_victim(""), &json!({ "disabled": false })).await,
+        5 => admin.delete(&format!("/api/sessions/{}", victim.session_id)).await,
+        6 => admin.delete(&of_victim("/sessions")).await,
+        7 => admin.post("/api/sessions/revoke", &json!({ "filter": { "userId": victim.id } })).await,
+        _ => admin.post("/api/sessions/revoke", &json!({ "filter": { "role": "User" } })).await,
+    }
+}
+
+/// Whether somebody waits for a lock in this database.
+async fn somebody_waits(app: &TestApp) -> bool {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        number: i64,
+    }
+    let sql = "SELECT count(*) AS number FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) \
+               WHERE NOT l.granted AND a.datname = current_database()";
+    let row: Row =
+        app.database.store().read(move |connection| diesel::sql_query(sql).get_result(connection)).await.unwrap();
+    row.number > 0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn m7_what_an_admin_does_while_they_are_being_disabled_waits_and_is_refused() {
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
+    let (root, second) = (app.admin("root").await, app.admin("second").await);
+    for what in 0..ACTS {
+        let name = format!("deputy{what}");
+        let (deputy, victim) = (app.admin(&name).await, app.user(&format!("victim{what}")).await);
+        deputy.profile().await.expect_status(200);
+        // Another server is at it: it has the lock, and will commit in a moment.
+        let disable = format!(
+            "UPDATE users SET disabled_at = 1, security_version = security_version + 1 WHERE id = {0};
+             UPDATE sessions SET ended_at = 1, end_reason = 'account_disabled' WHERE user_id = {0};",
+            deputy.id
+        );
+        let (begun_out, begun) = tokio::sync::oneshot::channel();
+        let (commit, commit_in) = std::sync::mpsc::channel::<()>();
+        let (store, commit_in, mut begun_out) = (app.database.store(), Mutex::new(commit_in), Some(begun_out));
+        let disabling = tokio::spawn(async move {
+            store
+                .write(move |connection| {
+                    lock(connection, Lock::Admins)?;
+                    connection.batch_execute(&disable)?;
+                    begun_out.take().unwrap().send(()).unwrap();
+                    commit_in.lock().unwrap().recv().unwrap();
+                    Ok(())
+                })
+                .await
+                .unwrap();
+        });
+        begun.await.unwrap();
+        let acting = tokio::spawn(async move { act(&deputy, &victim, &format!("made{what}"), what).await });
+        // Whoever is answered later has been served after the request had come.
+        for _ in 0..20 {
+            root.profile().await.expect_status(200);
+        }
+        while app.database.is_postgres() && !acting.is_finished() && !somebody_waits(&app).await {}
+        commit.send(()).unwrap();
+        disabling.await.unwrap();
+        acting.await.unwrap().expect_problem(401, "invalid_token");
+    }
+    second.profile().await.expect_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn m7_nothing_of_an_admin_is_done_after_they_were_disabled() {
+    let app = Arc::new(TestApp::with(&[("RATE_LIMITS", "off")]).await);
+    let beside = Arc::new(TestApp::on(app.database.clone(), &[("RATE_LIMITS", "off")]).await);
+    let root = app.admin("root").await;
+    app.admin("deputy").await;
+    let (mut done, mut refused) = (0, 0);
+    for round in 0..100 {
+        let victim = app.user(&format!("victim{round}")).await;
+        let deputy = Person::of_pair(&beside, &beside.login("deputy", PASSWORD).await.expect_status(200));
+        let mut acting = JoinSet::new();
+        for number in 0..4 {
+            let (deputy, victim, name) = (deputy.clone(), victim.clone(), format!("made{round}x{number}"));
+            acting.spawn(async move { act(&deputy, &victim, &name, round + 2 * number).await });
+        }
+        strip(&root, &deputy, 1).await.expect_status(200);
+        for answer in acting.join_all().await {
+            match answer.status {
+                200..300 => done += 1,
+                401 => refused += 1,
+                _ => panic!("{answer:?}"),
+            }
+        }
+        // Each event is written while nobody else can take the authority away, so that their order tells.
+        let events = app.database.store().read(|connection| unsealed(connection, i64::MAX)).await.unwrap();
+        let is_end = |event: &&StoredEvent| event.kind == "user.disabled" && event.subject_user_id == Some(deputy.id);
+        let end = events.iter().rfind(is_end).expect("the disablement").id;
+        let late: Vec<_> = events
+            .iter()
+            .filter(|event| event.id > end && event.actor_user_id == Some(deputy.id) && event.result == "succeeded")
+            .collect();
+        assert!(late.is_empty(), "round {round}: {late:?}");
+        reinstate(&app, &deputy).await;
+    }
+    assert!(done > 0 && refused > 0, "the race went one way only: {done} done, {refused} refused");
 }

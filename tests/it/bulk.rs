@@ -1,6 +1,13 @@
 //! Ending many sessions at once by a filter.
 
-use std::time::Duration;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use relatch::domain::client::Client;
+use relatch::domain::session::EndReason;
+use relatch::store::audit_events::unsealed;
+use relatch::store::sessions::{BulkFilter, End, end_part, find_part};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -126,6 +133,95 @@ async fn many_sessions_end_while_others_refresh() {
     user.profile().await.expect_problem(401, "invalid_token");
     let left = admin.get(&format!("/api/users/{}/sessions", user.id)).await.expect_status(200);
     assert_eq!(left.json(), json!([]));
+}
+
+#[tokio::test]
+async fn what_a_filter_matches_is_looked_for_a_bounded_number_of_sessions_at_a_time() {
+    let app = TestApp::with(&[("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    let user = app.user("saif").await;
+    copy_session(&app, &user, 950).await;
+    app.register("rare").await.expect_status(201);
+    let rare = sign_in_from(&app, "rare", "198.51.100.7", "Rare/1.0").await;
+    let filter = BulkFilter { user_agent: Some("Rare".to_owned()), ..BulkFilter::default() };
+    let (store, mut behind, mut parts, mut found) = (app.database.store(), None, 0, Vec::new());
+    loop {
+        let filter = filter.clone();
+        let part = store.read(move |connection| find_part(connection, &filter, behind, 100)).await.unwrap();
+        parts += 1;
+        found.extend(part.ids);
+        behind = part.more;
+        if behind.is_none() {
+            break;
+        }
+    }
+    // Of 952 sessions.
+    assert_eq!(parts, 10);
+    let ids: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(ids, [rare.session_id.as_str()]);
+    // What no longer matches when it is to be ended goes on.
+    let now = app.now();
+    let end = async |filter: BulkFilter| {
+        let found = found.clone();
+        let ended = store.write(move |connection| {
+            let client = Client::default();
+            let end = End { at: now, reason: EndReason::EndedByAdmin, by: None, client: &client };
+            end_part(connection, &filter, &found, &end)
+        });
+        ended.await.unwrap()
+    };
+    assert_eq!(end(BulkFilter { user_agent: Some("Other".to_owned()), ..filter.clone() }).await, 0);
+    rare.profile().await.expect_status(200);
+    assert_eq!(end(filter.clone()).await, 1);
+    assert_eq!(app.refresh(&rare.refresh_token).await.status, 401);
+}
+
+#[tokio::test]
+async fn whoever_ends_everything_is_the_last_to_go() {
+    let app = TestApp::start().await;
+    let admin = app.admin("root").await;
+    let other = app.sign_in("root").await;
+    let user = app.user("saif").await;
+    copy_session(&app, &user, 1_500).await;
+    let done = revoke(&admin, &json!({ "all": true }), false).await.expect_status(200);
+    assert_eq!(done.json()["revoked"], 1_503);
+    for person in [&admin, &other, &user] {
+        person.profile().await.expect_problem(401, "invalid_token");
+    }
+}
+
+/// What the trail says of bulk revocations, the oldest first.
+async fn told(app: &TestApp) -> Vec<Value> {
+    let events = app.database.store().read(|connection| unsealed(connection, i64::MAX)).await.unwrap();
+    let bulk = events.iter().filter(|event| event.kind == "sessions.revoked");
+    bulk.map(|event| serde_json::from_str(&event.detail).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_bulk_revocation_is_done_to_its_end_when_the_client_hangs_up_and_the_trail_says_so() {
+    const MANY: usize = 20_000;
+    let app = TestApp::start().await;
+    let admin = app.admin("root").await;
+    let user = app.user("saif").await;
+    copy_session(&app, &user, MANY).await;
+    let body = json!({ "filter": { "userId": user.id } }).to_string();
+    let mut stream = TcpStream::connect(app.address).unwrap();
+    let request = format!(
+        "POST /api/sessions/revoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        admin.access_token,
+        body.len(),
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    while told(&app).await.is_empty() {}
+    drop(stream);
+    let filter = json!({ "userId": user.id });
+    assert_eq!(told(&app).await[0], json!({ "filter": filter, "matched": MANY + 1 }));
+    let began = Instant::now();
+    while told(&app).await.len() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(60), "it was given up half-way");
+    }
+    assert_eq!(told(&app).await[1..], [json!({ "filter": filter, "sessionsEnded": MANY + 1 })]);
+    user.profile().await.expect_problem(401, "invalid_token");
 }
 
 /// Makes `count` copies of somebody's session.

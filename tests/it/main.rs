@@ -21,6 +21,7 @@ mod console;
 mod cors;
 mod crash;
 mod errors;
+mod expired;
 mod failpoints;
 mod faults;
 mod first_run;

@@ -6,7 +6,7 @@ use relatch::auth::maintenance::prune;
 use relatch::store::leases;
 use serde_json::json;
 
-use crate::harness::{PASSWORD, TestApp};
+use crate::harness::{PASSWORD, TestApp, execute};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -92,4 +92,22 @@ async fn pruning_many_sessions_holds_nobody_up_for_long() {
     assert_eq!(pruned.sessions, 5_001);
     let login = json!({ "username": "saif", "password": PASSWORD });
     app.post("/api/auth/login", &login).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn an_instance_that_failed_to_prune_holds_up_nobody() {
+    let app = TestApp::start().await;
+    // What was counted cannot be kept.
+    let sql = match app.database.is_postgres() {
+        true => {
+            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;
+             CREATE TRIGGER broken BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION broken();"
+        }
+        false => "CREATE TRIGGER broken BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'broken'); END;",
+    };
+    execute(&app.database, sql).await;
+    assert!(prune(app.app.auth()).await.is_err());
+    let on = if app.database.is_postgres() { " ON meta" } else { "" };
+    execute(&app.database, &format!("DROP TRIGGER broken{on}")).await;
+    assert!(prune(app.app.auth()).await.unwrap().is_some());
 }

@@ -254,6 +254,29 @@ async fn when_hardly_anybody_is_meant_a_page_looks_at_so_many_and_says_so() {
 }
 
 #[tokio::test]
+async fn where_the_first_half_of_a_list_looks_in_vain_nobody_in_it_is_left_out() {
+    let app = TestApp::start().await;
+    make_users(&app, 12_000).await;
+    // Those who signed in last are deleted, some signed in before them, and the rest never did.
+    for change in [
+        "UPDATE users SET deleted_at = id, last_login_at = 9000000000000000 + id WHERE id <= 11000",
+        "UPDATE users SET deleted_at = NULL, last_login_at = 1000 + id WHERE id > 11000 AND id <= 11500",
+        "UPDATE users SET deleted_at = NULL, last_login_at = NULL WHERE id > 11500",
+    ] {
+        execute(&app.database, change).await;
+    }
+    let query = UserListQuery {
+        search: None,
+        role: None,
+        status: StatusFilter::Existing,
+        sort: Sort { by: SortBy::LastLogin, ascending: false },
+    };
+    let found = leaf_through(&app, &query, 200).await.concat();
+    assert_eq!(found.len(), 1_000);
+    assert_eq!(found, expected(&app, &UserFilter::default(), query.sort).await);
+}
+
+#[tokio::test]
 async fn live_sessions_are_counted_and_others_are_not() {
     let app = TestApp::start().await;
     let saif = app.user("saif").await;

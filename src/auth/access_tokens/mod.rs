@@ -24,7 +24,7 @@ use super::status_lists::Place;
 use crate::domain::registered_client::{ClientId, RegisteredClient, SecretId};
 use crate::domain::scope::Scopes;
 use crate::domain::session::{Session, SessionId};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{CLOCK_TOLERANCE, Timestamp};
 use crate::domain::user::{SecurityVersion, User, UserId};
 use crate::secret::Secret;
 use claims::{AnyClaims, Claims, ClientClaims, NumericDate, TokenHeader};
@@ -37,8 +37,6 @@ pub const FIRST_PARTY_CLIENT: &str = "relatch";
 const TYPE: &str = "at+jwt";
 /// How much longer than anything we issue a token may be before it is not even read.
 const LENGTH_MAX: usize = 8 * 1024;
-/// How far instances' clocks may differ: `nbf` lies this much before `iat`, and `iat` may lie this much ahead.
-pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// What is written into tokens and demanded of them.
 #[derive(Clone, Debug)]

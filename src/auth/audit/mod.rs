@@ -7,6 +7,7 @@ pub mod activity;
 mod chain;
 pub mod denial;
 pub mod export;
+pub mod exported;
 pub mod list;
 pub mod prune;
 pub mod seal;

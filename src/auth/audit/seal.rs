@@ -22,6 +22,8 @@ const EVERY: Duration = Duration::from_millis(500);
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// How many events are sealed in one transaction: few enough for others not to wait for long.
 const BATCH: usize = 200;
+/// Instances that come at the same time are in each other's way for less long than this.
+const HELD_UP: Duration = Duration::from_secs(5);
 /// How long a lease lasts unless it is renewed; as long as others wait for an instance that is gone.
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -39,10 +41,17 @@ impl Sealer {
 
     /// Seals what there is, a batch in a transaction; gives how many. `None` when another instance is at it.
     pub async fn seal(&self, auth: &Auth) -> Result<Option<usize>, Failure> {
+        self.attempt(auth).await.map(|attempt| match attempt {
+            Attempt::Sealed(number) => Some(number),
+            Attempt::Elsewhere | Attempt::Taken => None,
+        })
+    }
+
+    async fn attempt(&self, auth: &Auth) -> Result<Attempt, Failure> {
         let mut sealed = 0;
         loop {
             if auth.read(|connection| audit_events::unsealed(connection, 1)).await?.is_empty() {
-                return Ok(Some(sealed));
+                return Ok(Attempt::Sealed(sealed));
             }
             let (holder, now) = (self.holder, auth.now());
             let batch = auth.write(move |connection| {
@@ -57,10 +66,11 @@ impl Sealer {
                 auth.counters.count_sealed(*number);
             }
             match batch {
-                Ok(Some(Batch::Sealed(number))) if number < BATCH => return Ok(Some(sealed + number)),
+                Ok(Some(Batch::Sealed(number))) if number < BATCH => return Ok(Attempt::Sealed(sealed + number)),
                 Ok(Some(Batch::Sealed(number))) => sealed += number,
+                Ok(Some(Batch::Overtaken) | None) => return Ok(Attempt::Elsewhere),
                 // Somebody else took the lease, the place in the chain or the row of an hour at the same time.
-                Ok(Some(Batch::Overtaken) | None) | Err(Failure::Store(StoreError::Taken)) => return Ok(None),
+                Err(Failure::Store(StoreError::Taken)) => return Ok(Attempt::Taken),
                 Err(failure) => return Err(failure),
             }
         }
@@ -74,9 +84,16 @@ pub async fn keep_sealing<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
         Err(failure) => return tracing::error!(%failure, "audit events are not sealed by this instance"),
     };
     let mut counted_at = Instant::now();
-    let mut was_lost = false;
+    let (mut was_lost, mut held_up) = (false, HeldUp::default());
     while let Some(auth) = auth() {
-        let mut done = sealer.seal(auth.as_ref()).await.map(|_| ());
+        let attempt = sealer.attempt(auth.as_ref()).await;
+        if held_up.is_news(matches!(attempt, Ok(Attempt::Taken)), Instant::now()) {
+            tracing::error!(
+                "audit events are not sealed: the place of the next seal is taken, again and again; \
+                 `relatch audit verify` tells what is wrong with the chain"
+            );
+        }
+        let mut done = attempt.map(|_| ());
         if counted_at.elapsed() >= COUNT_EVERY {
             counted_at = Instant::now();
             done = done.and(activity::add_up(auth.as_ref()).await);
@@ -91,6 +108,36 @@ pub async fn keep_sealing<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
         }
         was_lost = done.is_err();
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// What a try to seal came to.
+enum Attempt {
+    Sealed(usize),
+    /// Another instance is at it.
+    Elsewhere,
+    /// What was to be written is there already: by another instance at the same moment, or for good.
+    Taken,
+}
+
+/// Notices when sealing never comes to anything, which is no failure the first time.
+#[derive(Default)]
+struct HeldUp {
+    since: Option<Instant>,
+    was_said: bool,
+}
+
+impl HeldUp {
+    /// Whether it is to be said now that this is no coincidence any more.
+    fn is_news(&mut self, is_taken: bool, now: Instant) -> bool {
+        if !is_taken {
+            *self = Self::default();
+            return false;
+        }
+        let since = *self.since.get_or_insert(now);
+        let is_news = !self.was_said && now.duration_since(since) >= HELD_UP;
+        self.was_said |= is_news;
+        is_news
     }
 }
 
@@ -132,4 +179,24 @@ fn seal_batch(connection: &mut AnyConnection) -> QueryResult<Batch> {
         rollups::add(connection, hour, kind, number)?;
     }
     Ok(Batch::Sealed(seals.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_held_up_for_long_says_so_once() {
+        let (mut held_up, begin) = (HeldUp::default(), Instant::now());
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert!(!held_up.is_news(true, at(0)));
+        assert!(!held_up.is_news(true, at(4)));
+        assert!(held_up.is_news(true, at(5)));
+        assert!(!held_up.is_news(true, at(60)));
+        // It begins anew once something was sealed, or somebody else is at it.
+        assert!(!held_up.is_news(false, at(61)));
+        assert!(!held_up.is_news(true, at(62)));
+        assert!(!held_up.is_news(true, at(66)));
+        assert!(held_up.is_news(true, at(67)));
+    }
 }

@@ -54,8 +54,9 @@ pub async fn confirm_password(
     let key = entropy::secret_text().map_err(Failure::from)?;
     let (digest, now) = (keyring::sha256(key.expose().as_bytes()), auth.now());
     let (session, version) = (user.session.id, user.principal.user.security_version);
+    // Without it nobody could revoke everybody's sessions on a full disk. It adds a row for a password that was right.
     let renewed = auth
-        .write(move |connection| {
+        .write_end(move |connection| {
             let found = sessions::find_with_user(connection, session)?;
             let holds = found.is_some_and(|(session, user)| {
                 session.is_live(now) && user.is_active() && user.security_version == version

@@ -171,7 +171,7 @@ pub(super) async fn run(config: &Config, app: &App, command: Command, output: &O
         }
         Command::ResetPassword { user, link: true, .. } => {
             let user = find(app, &user.user).await?;
-            let token = make_reset_token(app.auth(), Actor::Operator, user.id, &client).await;
+            let token = make_reset_token(app.auth(), Actor::Operator, user.id, None, &client).await;
             let token = token.map_err(|error| Refused(format!("there is no link: {error}")))?;
             let url = format!("{}/reset?t={}", config.public_url, token.expose());
             let text =

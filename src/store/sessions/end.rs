@@ -1,10 +1,12 @@
-//! Ending sessions: always conditional on their not having ended, so that the first end stands.
+//! Ending sessions: always conditional on their not having ended, so that the first end stands. What expired long ago has
+//! ended of itself: it is not ended once more, nor counted.
 
+use diesel::dsl::{And, Gt, IsNull};
 use diesel::prelude::*;
 
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, SessionId};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{CLOCK_TOLERANCE, Timestamp};
 use crate::domain::user::UserId;
 use crate::store::connection::AnyConnection;
 use crate::store::schema::sessions;
@@ -43,16 +45,24 @@ impl End<'_> {
     }
 }
 
-/// Ends one session; `false` when it had ended before or does not exist.
+type NotOver = And<And<IsNull<sessions::ended_at>, Gt<sessions::idle_expires_at, i64>>, Gt<sessions::expires_at, i64>>;
+
+/// That a session has neither ended nor expired, by the clock of any instance.
+pub(in crate::store) fn not_over(end: &End<'_>) -> NotOver {
+    let at = end.at.before(CLOCK_TOLERANCE).as_micros();
+    sessions::ended_at.is_null().and(sessions::idle_expires_at.gt(at)).and(sessions::expires_at.gt(at))
+}
+
+/// Ends one session; `false` when it had ended or expired before or does not exist.
 pub fn end(connection: &mut AnyConnection, id: SessionId, end: &End<'_>) -> QueryResult<bool> {
-    let open = sessions::table.find(id.as_bytes().as_slice()).filter(sessions::ended_at.is_null());
+    let open = sessions::table.find(id.as_bytes().as_slice()).filter(not_over(end));
     let user =
         diesel::update(open).set(end.changes()).returning(sessions::user_id).get_result(connection).optional()?;
     Ok(note(connection, user, end)?.is_some())
 }
 
 /// Ends the session of a genuine token, for which the token's nonce must be the session's; gives whose it was when this
-/// ended it.
+/// ended it. A session that has expired is ended, too: whoever revokes a token need not know how old it is.
 pub fn end_with_nonce(
     connection: &mut AnyConnection,
     id: SessionId,
@@ -77,14 +87,14 @@ fn note(connection: &mut AnyConnection, user: Option<i64>, end: &End<'_>) -> Que
     Ok(user)
 }
 
-/// Ends those of these sessions that have not ended; gives them, and whose they were.
+/// Ends those of these sessions that have neither ended nor expired; gives them, and whose they were.
 pub fn end_these(
     connection: &mut AnyConnection,
     ids: &[SessionId],
     end: &End<'_>,
 ) -> QueryResult<Vec<(SessionId, Option<UserId>)>> {
     let ids: Vec<_> = ids.iter().map(|id| id.as_bytes().to_vec()).collect();
-    let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(sessions::ended_at.is_null());
+    let open = sessions::table.filter(sessions::id.eq_any(ids)).filter(not_over(end));
     let ended: Vec<(Vec<u8>, i64)> =
         diesel::update(open).set(end.changes()).returning((sessions::id, sessions::user_id)).get_results(connection)?;
     let ended: Vec<_> = ended
@@ -99,9 +109,9 @@ pub fn end_these(
     Ok(ended)
 }
 
-/// Ends every session of a user; says how many had not ended before.
+/// Ends every session of a user; says how many had neither ended nor expired before.
 pub fn end_all(connection: &mut AnyConnection, user: UserId, end: &End<'_>) -> QueryResult<usize> {
-    let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(sessions::ended_at.is_null());
+    let open = sessions::table.filter(sessions::user_id.eq(user.get())).filter(not_over(end));
     let ended = diesel::update(open).set(end.changes()).execute(connection)?;
     changes::note(connection, Some(user), end.at)?;
     Ok(ended)

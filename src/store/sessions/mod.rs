@@ -7,7 +7,8 @@ mod list;
 mod of_user;
 mod rotate;
 
-pub use bulk::{count, end_batch};
+pub use bulk::{Part, count, end_part, find_part};
+pub(super) use end::not_over;
 pub use end::{End, end, end_all, end_least_recently_used, end_others, end_these, end_with_nonce};
 pub use filter::BulkFilter;
 pub use list::{Direction, Found, Listed, Search, StateFilter, Tally, search, tally};
@@ -24,7 +25,7 @@ use diesel::sql_types::{Nullable, Text};
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::sessions;
-use super::{address, statements};
+use super::{address, dialect, statements};
 use crate::domain::client::Client;
 use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionKind, SessionState};
 use crate::domain::status_list::StatusIndex;
@@ -141,6 +142,12 @@ pub fn find(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option
 pub fn find_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Session, User)>> {
     let row = statements::find_with_user(connection, id.as_bytes())?;
     row.map(|(session, user)| Ok((session.try_into()?, user.try_into()?))).transpose()
+}
+
+/// The same, and nobody else can end the session or change the user until the transaction ends: what is found stays so.
+pub fn hold_with_user(connection: &mut AnyConnection, id: SessionId) -> QueryResult<Option<(Session, User)>> {
+    dialect::hold_session_and_user(connection, id.as_bytes())?;
+    find_with_user(connection, id)
 }
 
 /// What its end left behind. Only a session's picture shows it, so that it is not read with every session.

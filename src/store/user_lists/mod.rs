@@ -120,7 +120,9 @@ pub fn find(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<Foun
     }
     sort(&walks, &mut users);
     let mut looked_to = None;
-    if users.len() < part.limit {
+    // Only the first walk's users can be shown whatever the others found.
+    let first = walks.first().map(|walk| walk.number);
+    if users.iter().filter(|(place, _)| Some(place.walk) == first).count() < part.limit {
         let rows = statement::users(connection, &walks, Wanted::LastLookedAt { look })?;
         let ends: Vec<(i64, User)> =
             rows.into_iter().map(|(walk, row)| Ok((walk, User::try_from(row)?))).collect::<QueryResult<_>>()?;
@@ -132,7 +134,7 @@ pub fn find(connection: &mut AnyConnection, part: &Part<'_>) -> QueryResult<Foun
         if let Some((at, end)) = cut {
             let shown: Vec<u8> = walks.iter().take(at + 1).map(|walk| walk.number).collect();
             users.retain(|(place, _)| shown.contains(&place.walk));
-            looked_to = Some(end);
+            looked_to = (users.len() < part.limit).then_some(end);
         }
     }
     users.truncate(part.limit);

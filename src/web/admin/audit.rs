@@ -3,21 +3,23 @@
 mod filter;
 
 use actix_web::http::header;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, http::StatusCode};
 use askama::Template;
 use futures_util::stream;
 
+use super::exporting::{BrokenOff, Exporting, log};
 use super::form::FormErrors;
 use super::guard::Console;
 use super::moment::Moment;
 use super::page::{self, Layout, Tab};
 use super::sessions::grouped;
 use crate::auth::audit::export::{Export, Format, to_json};
+use crate::auth::audit::exported::Exported;
 use crate::auth::audit::list::{self, AuditEvent, LOOK_AT, NamedUser};
 use crate::auth::audit::{Kind, Outcome};
-use crate::auth::failure::Failure;
 use crate::auth::users::ListError;
+use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
 use crate::web::query::{LIMIT, Query};
 use crate::web::state::State;
@@ -125,6 +127,7 @@ pub async fn list_events(
 /// `GET /admin/audit/export`: everything that the filter means, in the order in which it happened.
 pub async fn export_events(
     state: Data<State>,
+    ClientOf(client): ClientOf,
     console: Console,
     Query(filter): Query<Filter>,
 ) -> Result<HttpResponse, Problem> {
@@ -138,24 +141,27 @@ pub async fn export_events(
         false => (Format::Ndjson, "ndjson", "application/x-ndjson"),
     };
     let day = console.zone().day_of(state.auth.now());
+    let exporting = Exporting::begin(&state, &console, client, Exported::Events, name).await?;
     let mut export = Export::begin(&state.auth, query);
     // The first part is read before there is an answer, so that a failing database is one.
     let first = export.next(&state.auth).await?;
     let part = move |events: &[AuditEvent]| events.iter().map(|event| format.line(event)).collect::<String>();
     let begin = format!("{}{}", format.heading(), part(&first));
-    let parts = stream::try_unfold((state, export, Some(begin)), move |(state, mut export, begun)| async move {
-        let text = match begun {
-            Some(text) => text,
-            None => {
-                let events = export.next(&state.auth).await?;
-                if events.is_empty() {
-                    return Ok::<_, Failure>(None);
-                }
-                part(&events)
+    let parts = stream::try_unfold(
+        (state, exporting, export, Some(begin)),
+        move |(state, exporting, mut export, begun)| async move {
+            if let Some(text) = begun {
+                return Ok(Some((Bytes::from(text), (state, exporting, export, None))));
             }
-        };
-        Ok(Some((actix_web::web::Bytes::from(text), (state, export, None))))
-    });
+            let next = async {
+                exporting.go_on(&state).await?;
+                Ok::<_, BrokenOff>(export.next(&state.auth).await?)
+            };
+            let events = next.await.inspect_err(log)?;
+            let text = (!events.is_empty()).then(|| Bytes::from(part(&events)));
+            Ok::<_, BrokenOff>(text.map(|text| (text, (state, exporting, export, None))))
+        },
+    );
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"relatch-audit-{day}.{name}\"")))

@@ -12,6 +12,7 @@ pub mod clients;
 pub mod confirm;
 pub mod dashboard;
 pub mod error_page;
+pub mod exporting;
 pub mod flash;
 pub mod form;
 pub mod guard;

@@ -62,6 +62,14 @@ fn kept(mut state: Map) -> Result<String, serde_json::Error> {
     serde_json::to_string(&state)
 }
 
+/// What was done is done: a message about it that cannot be kept, as on a full disk, is no reason to say it was not. One that
+/// cannot be taken away is shown once more.
+async fn keep(state: &State, key: &str, kept: String) {
+    if let Err(failure) = console::keep(&state.auth, key, kept).await {
+        tracing::warn!(%failure, "a message for the console's next page was not kept");
+    }
+}
+
 impl SessionStore for ConsoleStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<Map>, LoadError> {
         let opened = match console::open(&self.0.auth, key.as_ref()).await {
@@ -83,14 +91,14 @@ impl SessionStore for ConsoleStore {
         let key: String = serde_json::from_str(&key).map_err(|error| SaveError::Serialization(error.into()))?;
         let kept = kept(state).map_err(|error| SaveError::Serialization(error.into()))?;
         if kept != "{}" {
-            console::keep(&self.0.auth, &key, kept).await.map_err(|failure| SaveError::Other(failure.into()))?;
+            keep(&self.0, &key, kept).await;
         }
         SessionKey::try_from(key).map_err(|error| SaveError::Other(error.into()))
     }
 
     async fn update(&self, key: SessionKey, state: Map, _: &Duration) -> Result<SessionKey, UpdateError> {
         let kept = kept(state).map_err(|error| UpdateError::Serialization(error.into()))?;
-        console::keep(&self.0.auth, key.as_ref(), kept).await.map_err(|failure| UpdateError::Other(failure.into()))?;
+        keep(&self.0, key.as_ref(), kept).await;
         Ok(key)
     }
 

@@ -19,6 +19,7 @@ use crate::web::json::{Json, object_body};
 use crate::web::problem::{Code, FieldProblem, Problem};
 use crate::web::query::{self, Query};
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// Which sessions are asked for, as it was written.
 #[derive(Deserialize)]
@@ -146,8 +147,10 @@ pub async fn revoke_sessions(
 ) -> Result<HttpResponse, Problem> {
     let filter = body.filter.parse()?;
     Deadline::lift(&request);
-    let actor = caller.actor();
-    let done = bulk_revocation::revoke_sessions(&state.auth, actor, filter, body.dry_run, &client).await?;
+    let done = to_the_end(async move {
+        bulk_revocation::revoke_sessions(&state.auth, caller.actor(), filter, body.dry_run, &client).await
+    })
+    .await??;
     let effective_by = done.effective_by.to_string();
     Ok(HttpResponse::Ok().json(BulkRevoked { matched: done.matched, revoked: done.revoked, effective_by }))
 }

@@ -118,8 +118,12 @@ pub async fn update_user(
     Then(AdminUser(admin), Json(body)): Then<AdminUser, Json<UserPatch>>,
 ) -> Result<HttpResponse, Problem> {
     let id = wire::user_id(&path)?;
-    let changes =
-        UserChanges { email: body.email.as_deref(), role: body.role.map(|role| role.0), disabled: body.disabled };
+    let changes = UserChanges {
+        email: body.email.as_deref(),
+        role: body.role.map(|role| role.0),
+        disabled: body.disabled,
+        if_role: None,
+    };
     let user = update_user::update_user(&state.auth, Actor::User(&admin), id, changes, &client).await?;
     Ok(HttpResponse::Ok().json(UserJson::from(&user)))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Code, FieldProblem, Problem};
 use crate::auth::authenticate::AuthenticateError;
+use crate::auth::bulk_revocation::BulkError;
 use crate::auth::change_password::ChangePasswordError;
 use crate::auth::clients::ManageError;
 use crate::auth::end_session::EndError;
@@ -145,6 +146,7 @@ impl From<UpdateError> for Problem {
             }
             UpdateError::NoLongerPermitted => Self::new(Code::InvalidToken),
             UpdateError::LastAdmin => Self::new(Code::LastAdmin),
+            UpdateError::RoleChanged => Self::new(Code::AccountChanged),
             UpdateError::Failed(failure) => failure.into(),
         }
     }
@@ -154,6 +156,7 @@ impl From<EndError> for Problem {
     fn from(error: EndError) -> Self {
         match error {
             EndError::NotFound => Self::new(Code::NotFound),
+            EndError::NoLongerPermitted => Self::new(Code::InvalidToken),
             EndError::Failed(failure) => failure.into(),
         }
     }
@@ -170,6 +173,15 @@ impl From<ManageError> for Problem {
             ManageError::TooManySecrets => Self::new(Code::TooManySecrets),
             ManageError::NoLongerPermitted => Self::new(Code::InvalidToken),
             ManageError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BulkError> for Problem {
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::NoLongerPermitted => Self::new(Code::InvalidToken),
+            BulkError::Failed(failure) => failure.into(),
         }
     }
 }

@@ -185,7 +185,7 @@ async fn s5_what_admins_do_is_written_down_with_who_whom_where_and_which_request
     watch.expect_nothing("counting ends nothing").await;
     let revoked = send(&app, bulk(false)).await.expect_status(200);
     let detail = watch.expect(&revoked, "sessions.revoked", me, None, None).await;
-    assert_eq!(detail, json!({ "filter": filter, "matched": 2 }));
+    assert_eq!(detail, json!({ "filter": filter, "matched": 2, "sessionsEnded": 2 }));
 
     let account = json!({ "username": "made", "email": "made@example.com", "password": PASSWORD });
     let made = send(&app, admin.request(Method::POST, "/api/users/register").json(&account)).await.expect_status(201);

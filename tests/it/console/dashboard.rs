@@ -131,3 +131,20 @@ async fn what_needs_attention_is_named_and_linked() {
         assert!(texts.iter().any(|other| other.ends_with(text)), "{text}: {texts:?}");
     }
 }
+
+#[tokio::test]
+async fn an_event_that_waits_for_its_seal_for_longer_than_a_minute_needs_attention() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let waits = async || {
+        let page = browser.get("/admin").await.expect_status(200);
+        page.texts(".attention bdi").into_iter().filter(|text| text.contains("waited for its seal")).collect::<Vec<_>>()
+    };
+    app.advance(Duration::from_secs(60));
+    assert_eq!(waits().await, [""; 0]);
+    app.advance(Duration::from_secs(60));
+    let text = "An audit event has waited for its seal for 2 min; each should have it in a second.";
+    assert_eq!(waits().await, [text]);
+    count(&app).await;
+    assert_eq!(waits().await, [""; 0]);
+}

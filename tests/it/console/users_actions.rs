@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use relatch::auth::Actor;
+use relatch::auth::reset_link::{ResetLinkError, make_reset_token};
+use relatch::auth::update_user::{UpdateError, UserChanges, update_user};
+use relatch::domain::client::Client;
+use relatch::domain::role::Role;
+use relatch::domain::user::UserId;
 use serde_json::json;
 
-use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp};
+use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp, execute};
 
 /// Presses a button on a user's page.
 async fn press(browser: &Browser, id: i64, action: &str) -> Answer {
@@ -278,4 +284,115 @@ async fn the_page_shows_what_happened_to_the_user_and_who_did_it() {
     let shown: Vec<_> = page.texts("td[data-label=What]").into_iter().zip(page.texts("td[data-label=By]")).collect();
     let shown: Vec<_> = shown.iter().map(|(what, by)| (what.as_str(), by.as_str())).collect();
     assert_eq!(shown, expected);
+}
+
+#[tokio::test]
+async fn m10_what_was_decided_for_a_user_without_the_password_is_not_done_with_an_admin() {
+    let app = TestApp::start().await;
+    let (saif, auth, nobody) = (app.user("saif").await, app.app.auth(), Client::default());
+    let id = UserId::new(saif.id).unwrap();
+    // They were an admin on the page, and are none any more: making them one needs the password.
+    let changes = UserChanges { role: Some(Role::Admin), if_role: Some(Role::Admin), ..UserChanges::default() };
+    let refused = update_user(auth, Actor::Operator, id, changes, &nobody).await;
+    assert!(matches!(refused, Err(UpdateError::RoleChanged)), "{refused:?}");
+    assert_eq!(saif.profile().await.expect_status(200).text_at("role"), "User");
+    make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await.unwrap();
+    // They were a user on the page, and are an admin now: a link for them needs the password.
+    let changes = UserChanges { if_role: Some(Role::User), ..changes };
+    update_user(auth, Actor::Operator, id, changes, &nobody).await.unwrap();
+    let refused = make_reset_token(auth, Actor::Operator, id, Some(Role::User), &nobody).await;
+    assert!(matches!(refused, Err(ResetLinkError::RoleChanged)));
+    make_reset_token(auth, Actor::Operator, id, None, &nobody).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_is_created_with_a_link_whatever_length_passwords_must_have() {
+    let app = TestApp::with(&[("PASSWORD_MIN_LENGTH", "64")]).await;
+    use relatch::auth::register::{NewAccount, register};
+    let password = "a sentence that is long enough for the longest rule there is at all";
+    let root = NewAccount { username: "root", email: "root@example.com", password, role: Role::Admin };
+    register(app.app.auth(), Actor::Operator, root, &Client::default()).await.unwrap();
+    let browser = Browser::new(&app);
+    let form = browser.get("/admin/sign-in").await.form("/admin/sign-in");
+    let form = form.with("identifier", "root").with("password", password);
+    browser.submit(&form).await.expect_redirect("/admin");
+    let form = browser.get("/admin/users/new").await.expect_status(200).form("/admin/users");
+    let form = form.with("username", "saif").with("email", "saif@example.com").with("how", "link");
+    let shown = browser.submit(&form).await.expect_status(200);
+    assert_eq!(shown.heading(), "saif was created");
+    let link = shown.attributes(".secret code", "data-copy").remove(0);
+    let page = browser.get(link.strip_prefix(app.config.public_url.as_str()).unwrap()).await.expect_status(200);
+    browser.submit(&page.form("/reset").with("password", password)).await.expect_redirect("/reset?done=1");
+    app.login("saif", password).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn there_is_no_account_without_the_link_that_it_was_to_be_made_with() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let sql = match app.database.is_postgres() {
+        true => {
+            "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;
+             CREATE TRIGGER broken BEFORE INSERT ON reset_links FOR EACH ROW EXECUTE FUNCTION broken();"
+        }
+        false => "CREATE TRIGGER broken BEFORE INSERT ON reset_links BEGIN SELECT RAISE(ABORT, 'broken'); END;",
+    };
+    execute(&app.database, sql).await;
+    let form = browser.get("/admin/users/new").await.expect_status(200).form("/admin/users");
+    let form = form.with("username", "saif").with("email", "saif@example.com").with("how", "link");
+    browser.submit(&form).await.expect_status(500);
+    let found = app.sign_in("root").await.get("/api/users?search=saif").await.expect_status(200);
+    assert_eq!(found.json(), json!([]));
+}
+
+#[tokio::test]
+async fn an_admin_who_is_removed_is_no_operator() {
+    let app = TestApp::start().await;
+    let (other, saif, mara) = (app.console("other").await, app.user("saif").await, app.user("mara").await);
+    let id = app.sign_in("other").await.id;
+    press_and_confirm(&other, saif.id, "revoke-sessions").await.expect_status(303);
+    app.admin("root").await;
+    let browser = Browser::new(&app);
+    browser.sign_in("root").await.expect_redirect("/admin");
+    relatch::auth::end_session::end_sessions_of_user(
+        app.app.auth(),
+        Actor::Operator,
+        UserId::new(mara.id).unwrap(),
+        &Client::default(),
+    )
+    .await
+    .unwrap();
+    execute(&app.database, &format!("DELETE FROM users WHERE id = {id}")).await;
+    let verdict = async |session: &str| {
+        browser.get(&format!("/admin/sessions/{session}")).await.expect_status(200).texts(".verdict").concat()
+    };
+    let removed = format!("the admin with the id {id}, who is removed, ended it from 127.0.0.1.");
+    assert!(verdict(&saif.session_id).await.contains(&removed), "{}", verdict(&saif.session_id).await);
+    assert!(verdict(&mara.session_id).await.contains("an operator ended it."), "{}", verdict(&mara.session_id).await);
+    let list = browser.get("/admin/sessions?state=ended").await.expect_status(200);
+    assert!(list.text.contains(&format!("revoked by user {id} (removed)")), "{list:?}");
+    assert!(list.text.contains("revoked by an operator"), "{list:?}");
+    let page = browser.get(&format!("/admin/users/{}", saif.id)).await.expect_status(200);
+    assert!(page.text.contains(&format!("user {id} (removed)")), "{page:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_clicked_twice_fails_for_nobody() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    for round in 0..10 {
+        let saif = app.user(&format!("saif{round}")).await;
+        let path = format!("/admin/users/{}", saif.id);
+        let form = browser.get(&path).await.form(&format!("{path}/reset-link"));
+        let clicks = futures_util::future::join_all((0..8).map(|_| browser.submit(&form))).await;
+        for answer in clicks {
+            answer.expect_status(200);
+        }
+        execute(&app.database, "DELETE FROM console_preferences").await;
+        let form = browser.get("/admin/me").await.form("/admin/me/preferences");
+        let clicks = futures_util::future::join_all((0..8).map(|_| browser.submit(&form))).await;
+        for answer in clicks {
+            answer.expect_status(303);
+        }
+    }
 }

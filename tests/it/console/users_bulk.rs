@@ -113,3 +113,16 @@ async fn two_hundred_users_are_one_batch() {
     let asked = tick(&browser, &many, "enable").await.expect_status(200);
     assert_eq!(asked.heading(), "Enable 31 users?");
 }
+
+#[tokio::test]
+async fn what_expired_long_ago_is_not_counted() {
+    let app = TestApp::start().await;
+    app.admin("root").await;
+    let saif = app.user("saif").await;
+    app.advance(std::time::Duration::from_hours(8 * 24));
+    app.sign_in("saif").await;
+    let browser = Browser::new(&app);
+    browser.sign_in("root").await.expect_redirect("/admin");
+    let said = tick_and_confirm(&browser, &[saif.id], "revoke").await;
+    assert_eq!(said, ["✓ One user was signed out; sessions ended: 1."]);
+}

@@ -113,7 +113,7 @@ async fn play(app: &TestApp, name: &str, steps: &[Step]) {
                 let admin = app.sign_in(&admin).await;
                 let body = json!({ "disabled": disabled });
                 admin.patch(&format!("/api/users/{id}"), &body).await.expect_status(200);
-                model.set_disabled(*disabled);
+                model.set_disabled(app.now(), *disabled);
             }
             Step::Advance(by) => app.advance(*by),
             _ if people.is_empty() => {}
@@ -164,7 +164,7 @@ async fn play(app: &TestApp, name: &str, steps: &[Step]) {
                 let answer = people[session].post_nothing("/api/auth/logout-all").await;
                 assert_eq!(answer.status, if works { 204 } else { 401 }, "{context}");
                 if works {
-                    model.end_all();
+                    model.end_all(app.now());
                 }
             }
             Step::ReadProfile { session } => {

@@ -12,6 +12,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_hours(7 * 24);
 const ABSOLUTE: Duration = Duration::from_hours(90 * 24);
 const ACCESS: Duration = Duration::from_mins(15);
+const TOLERANCE: Duration = Duration::from_secs(5);
 const PER_MINUTE: usize = 60;
 
 pub(super) enum Expected {
@@ -78,9 +79,9 @@ impl Model {
         }
     }
 
-    pub(super) fn set_disabled(&mut self, disabled: bool) {
+    pub(super) fn set_disabled(&mut self, now: Timestamp, disabled: bool) {
         if disabled && !self.disabled {
-            for session in self.sessions.iter_mut().filter(|session| session.end.is_none()) {
+            for session in self.sessions.iter_mut().filter(|session| !session.is_over(now)) {
                 session.end = Some(End::Disabled);
             }
         }
@@ -91,9 +92,9 @@ impl Model {
         self.sessions[session].end.get_or_insert(End::Ordinary);
     }
 
-    pub(super) fn end_all(&mut self) {
-        for session in &mut self.sessions {
-            session.end.get_or_insert(End::Ordinary);
+    pub(super) fn end_all(&mut self, now: Timestamp) {
+        for session in self.sessions.iter_mut().filter(|session| !session.is_over(now)) {
+            session.end = Some(End::Ordinary);
         }
     }
 
@@ -135,6 +136,8 @@ impl Model {
         match session.end {
             Some(End::Disabled) if disabled => return Expected::Refused(401, "account_disabled"),
             Some(_) => return Expected::Refused(401, "session_revoked"),
+            // It had expired when the user was disabled, so that it was not ended.
+            None if disabled => return Expected::Refused(401, "account_disabled"),
             None => {}
         }
         if session.idle_until <= now || session.until <= now {
@@ -189,6 +192,11 @@ impl Model {
 impl Session {
     fn is_live(&self, now: Timestamp) -> bool {
         self.end.is_none() && self.idle_until > now && self.until > now
+    }
+
+    /// It has ended, or expired by every clock.
+    fn is_over(&self, now: Timestamp) -> bool {
+        !self.is_live(now.before(TOLERANCE))
     }
 }
 

@@ -15,6 +15,8 @@ const BACKUP_AGE: Duration = Duration::from_hours(7 * 24);
 const KEY_AGE: Duration = Duration::from_hours(90 * 24);
 /// How much longer than that period it may take until somebody should look why the key is still there.
 const KEY_LATE: Duration = Duration::from_hours(24);
+/// An event that waits longer for its seal waits for nothing.
+const SEALED_IN: Duration = Duration::from_mins(1);
 /// Of a hundred parts of the disk, fewer than these are left.
 const DISK_LEFT: u64 = 15;
 
@@ -61,6 +63,14 @@ pub(super) fn attention(overview: &Overview, lifted: &[&'static str], console: &
             }
             Some(_) => {}
         }
+    }
+    if let Some(waits) =
+        overview.unsealed_since.map(|since| overview.at.since(since)).filter(|waits| *waits > SEALED_IN)
+    {
+        let minutes = waits.as_secs() / 60;
+        let text =
+            format!("An audit event has waited for its seal for {minutes} min; each should have it in a second.");
+        warn(text, "/admin/audit", "Audit");
     }
     let key_age_limit = overview.key_rotation.map_or(KEY_AGE, |period| period + KEY_LATE);
     if let Some(age) = overview.key_since.map(|since| overview.at.since(since)).filter(|age| *age > key_age_limit) {

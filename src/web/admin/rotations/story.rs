@@ -92,7 +92,11 @@ fn from(ip: Option<std::net::IpAddr>) -> String {
 }
 
 fn why(facts: &Facts<'_>, reason: EndReason) -> String {
-    let by = facts.ended_by.map_or_else(|| "an operator".to_owned(), |name| format!("the admin {name}"));
+    let by = match (facts.ended_by, facts.session.ended_by) {
+        (Some(name), _) => format!("the admin {name}"),
+        (None, Some(id)) => format!("the admin with the id {id}, who is removed,"),
+        (None, None) => "an operator".to_owned(),
+    };
     let from = from(facts.ended_ip);
     let current = facts.session.generation.get();
     match reason {

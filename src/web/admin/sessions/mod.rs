@@ -10,6 +10,7 @@ use super::guard::Console;
 use super::moment::Moment;
 use crate::domain::session::{EndReason, Session, SessionId, SessionKind, SessionState};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::user::UserId;
 use crate::web::problem::{Code, Problem};
 
 /// A session's state as a badge: by colour, sign and word.
@@ -37,7 +38,7 @@ impl Badge {
 /// How and when a session ended, in a few words for its row.
 fn end_of(session: &Session, ended_by: Option<&str>, console: &Console, now: Timestamp) -> Option<(Moment, String)> {
     let (at, words) = match session.state {
-        SessionState::Ended { at, reason } => (at, reason_words(reason, ended_by)),
+        SessionState::Ended { at, reason } => (at, reason_words(reason, ended_by, session.ended_by)),
         SessionState::Open if session.expires_at <= now => (session.expires_at, "its longest life was over".to_owned()),
         SessionState::Open if session.is_expired(now) => (session.idle_expires_at, "it was not used".to_owned()),
         SessionState::Open => return None,
@@ -45,10 +46,14 @@ fn end_of(session: &Session, ended_by: Option<&str>, console: &Console, now: Tim
     Some((console.moment(at), words))
 }
 
-fn reason_words(reason: EndReason, ended_by: Option<&str>) -> String {
+fn reason_words(reason: EndReason, ended_by: Option<&str>, id: Option<UserId>) -> String {
     let words = match reason {
         EndReason::EndedByAdmin => {
-            return ended_by.map_or_else(|| "revoked by an operator".to_owned(), |name| format!("revoked by {name}"));
+            return match (ended_by, id) {
+                (Some(name), _) => format!("revoked by {name}"),
+                (None, Some(id)) => format!("revoked by user {id} (removed)"),
+                (None, None) => "revoked by an operator".to_owned(),
+            };
         }
         EndReason::Logout => "signed out",
         EndReason::LogoutAll => "signed out everywhere",

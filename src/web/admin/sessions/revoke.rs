@@ -5,10 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::query::Asked;
 use super::{grouped, id_of, sessions};
-use crate::auth::bulk_revocation::end_matching;
-use crate::auth::end_session::{end_session, end_these_sessions};
+use crate::auth::bulk_revocation::{BulkError, BulkFilter, end_matching};
+use crate::auth::end_session::{EndError, end_session, end_these_sessions};
 use crate::auth::session_search::{StateFilter, Tally, count_sessions};
 use crate::auth::sessions::find_session;
+use crate::domain::client::Client;
 use crate::domain::session::SessionId;
 use crate::web::admin::confirm::Confirmation;
 use crate::web::admin::form::Posted;
@@ -18,6 +19,7 @@ use crate::web::client::ClientOf;
 use crate::web::deadline::Deadline;
 use crate::web::problem::{Code, Problem};
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// How many sessions can be ticked: as many as a page has.
 const TICKED_MAX: usize = 50;
@@ -38,7 +40,10 @@ pub async fn revoke_session(
         affected.extend(is_own.then(|| "It is your own: you are signed out.".to_owned()));
         return ask(&console, &state, "Revoke this session?", affected, &format!("{page}/revoke"), Vec::new(), page);
     }
-    end_session(&state.auth, console.actor(), id, &client).await?;
+    match end_session(&state.auth, console.actor(), id, &client).await {
+        Err(EndError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     console.done("The session was revoked.", &page)
 }
 
@@ -64,7 +69,10 @@ pub async fn revoke_sessions(
         let title = format!("Revoke {}?", sessions(count));
         return ask(&console, &state, &title, affected, "/admin/sessions/revoke", carried, back);
     }
-    let ended = end_these_sessions(&state.auth, console.actor(), ids, &client).await?;
+    let ended = match end_these_sessions(&state.auth, console.actor(), ids, &client).await {
+        Err(EndError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     console.done(revoked(u64::try_from(ended).unwrap_or(u64::MAX)), &back)
 }
 
@@ -98,9 +106,23 @@ pub async fn revoke_matching_sessions(
         let title = format!("Revoke {}?", count_in_title(tally));
         return ask(&console, &state, &title, affected, "/admin/sessions/revoke-matching", asked.fields(), back);
     }
-    Deadline::lift(&request);
-    let ended = end_matching(&state.auth, console.actor(), search.filter, &client).await?;
-    console.done(revoked(ended), &back)
+    match end_all_that_match(&request, state, &console, search.filter, client).await? {
+        Err(BulkError::NoLongerPermitted) => Ok(page::see_other("/admin/sign-in")),
+        ended => console.done(revoked(ended?), &back),
+    }
+}
+
+/// Ends them all, however long that takes and whoever still waits for it.
+pub(super) async fn end_all_that_match(
+    request: &HttpRequest,
+    state: Data<State>,
+    console: &Console,
+    filter: BulkFilter,
+    client: Client,
+) -> Result<Result<u64, BulkError>, Problem> {
+    Deadline::lift(request);
+    let console = console.clone();
+    to_the_end(async move { end_matching(&state.auth, console.actor(), filter, &client).await }).await
 }
 
 /// As exact as the count is.

@@ -4,15 +4,14 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::revoke::{number_of, revoked, unaffected};
-use crate::auth::bulk_revocation::{BulkFilter, end_matching};
+use super::revoke::{end_all_that_match, number_of, revoked, unaffected};
+use crate::auth::bulk_revocation::{BulkError, BulkFilter};
 use crate::auth::session_search::{StateFilter, count_sessions};
 use crate::web::admin::confirm::Confirmed;
 use crate::web::admin::form::FormErrors;
 use crate::web::admin::guard::Console;
 use crate::web::admin::page::{self, Layout, Tab};
 use crate::web::client::ClientOf;
-use crate::web::deadline::Deadline;
 use crate::web::problem::Problem;
 use crate::web::state::State;
 
@@ -46,8 +45,10 @@ pub async fn revoke_all_sessions(
     if !errors.is_empty() {
         return page::show_again(&page_of(&state, &console, errors).await?);
     }
-    Deadline::lift(&request);
-    let ended = end_matching(&state.auth, console.actor(), BulkFilter::default(), &client).await?;
+    let ended = match end_all_that_match(&request, state, &console, BulkFilter::default(), client).await? {
+        Err(BulkError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     tracing::warn!(by = %console.principal().user.id, sessions = ended, "everybody's sessions were revoked");
     console.done(revoked(ended), "/admin/sessions")
 }

@@ -8,7 +8,7 @@ use askama::Template;
 
 use super::show::{show_email_again, show_refusal};
 use super::{id_of, path_of};
-use crate::auth::end_session::end_sessions_of_user;
+use crate::auth::end_session::{EndError, end_sessions_of_user};
 use crate::auth::reset_link::{ResetLinkError, make_reset_token};
 use crate::auth::update_user::{UpdateError, UserChanges, delete_user as delete, restore_user as restore, update_user};
 use crate::auth::users::find_user;
@@ -21,6 +21,10 @@ use crate::web::admin::page::{self, Layout, Tab};
 use crate::web::client::ClientOf;
 use crate::web::problem::{Code, Problem};
 use crate::web::state::State;
+
+/// What was decided without the password must not be done with somebody who needs it.
+const ROLE_CHANGED: &str =
+    "Their role was changed meanwhile; nothing was done. Look at it, and do it again if it is still right.";
 
 /// A link that is shown once, on the answer to the form itself: kept for another page, it would have to be stored.
 #[derive(Template)]
@@ -91,11 +95,12 @@ pub async fn change_role(
         let what = format!("Change the role to {role}");
         return Ok(ask_with(&state, &posted.console, &user, ("role", &what), affected, unaffected, Some(role))?);
     }
-    let console = match role {
-        Role::Admin if user.role != Role::Admin => posted.confirmed(&request).await?.console,
-        _ => posted.console,
+    // Without the password this is right for the role that was looked at alone.
+    let (console, if_role) = match role {
+        Role::Admin if user.role != Role::Admin => (posted.confirmed(&request).await?.console, None),
+        _ => (posted.console, Some(user.role)),
     };
-    let changes = UserChanges { role: Some(role), ..UserChanges::default() };
+    let changes = UserChanges { role: Some(role), if_role, ..UserChanges::default() };
     let done = update_user(&state.auth, console.actor(), user.id, changes, &client).await;
     Ok(finish(&state, &console, &user, done, Ends::OwnSession, &format!("has the role {role}.")).await?)
 }
@@ -116,7 +121,10 @@ pub async fn revoke_sessions(
         let unaffected = vec!["They may sign in again.".to_owned()];
         return ask(&state, &console, &user, "revoke-sessions", "Revoke all sessions", affected, unaffected);
     }
-    let ended = end_sessions_of_user(&state.auth, console.actor(), user.id, &client).await?;
+    let ended = match end_sessions_of_user(&state.auth, console.actor(), user.id, &client).await {
+        Err(EndError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
+        ended => ended?,
+    };
     if is_self(&console, &user) {
         return Ok(page::see_other("/admin/sign-in"));
     }
@@ -201,11 +209,11 @@ pub async fn make_reset_link(
     posted: Posted,
 ) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
-    let console = match user.role {
-        Role::Admin => posted.confirmed(&request).await?.console,
-        Role::User => posted.console,
+    let (console, if_role) = match user.role {
+        Role::Admin => (posted.confirmed(&request).await?.console, None),
+        Role::User => (posted.console, Some(Role::User)),
     };
-    let refusal = match make_reset_token(&state.auth, console.actor(), user.id, &client).await {
+    let refusal = match make_reset_token(&state.auth, console.actor(), user.id, if_role, &client).await {
         Ok(token) => {
             return Ok(page::show(&ResetLinkPage {
                 layout: console.layout(format!("Reset link for {}", user.username.as_str()), Tab::Users),
@@ -216,6 +224,7 @@ pub async fn make_reset_link(
         }
         Err(ResetLinkError::NotFound) => "The user is deleted: restore them first.",
         Err(ResetLinkError::Disabled) => "The user is disabled: enable them first.",
+        Err(ResetLinkError::RoleChanged) => ROLE_CHANGED,
         Err(ResetLinkError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
         Err(ResetLinkError::Failed(failure)) => return Err(Problem::from(failure).into()),
     };
@@ -302,6 +311,7 @@ async fn finish(
             "This is the last admin who may sign in. Make somebody else an admin first; nothing was changed."
         }
         Err(UpdateError::NotFound) => "The user is deleted: restore them first. Nothing was changed.",
+        Err(UpdateError::RoleChanged) => ROLE_CHANGED,
         Err(UpdateError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
         Err(error) => return Err(error.into()),
     };

@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use super::query::UsersQuery;
 use super::state_words;
+use crate::auth::audit::exported::Exported;
 use crate::auth::failure::Failure;
 use crate::auth::user_list::{ExportPlace, ListedUser, UserListQuery, export_users as read_part};
 use crate::domain::csv::cell;
+use crate::web::admin::exporting::{BrokenOff, Exporting, log};
 use crate::web::admin::guard::Console;
+use crate::web::client::ClientOf;
 use crate::web::problem::{Code, Problem};
 use crate::web::query::Query;
 use crate::web::state::State;
@@ -49,7 +52,8 @@ enum Next {
 /// `GET /admin/users/export`
 pub async fn export_users(
     state: Data<State>,
-    _: Console,
+    ClientOf(client): ClientOf,
+    console: Console,
     Query(query): Query<UsersQuery>,
 ) -> Result<HttpResponse, Problem> {
     let format = match query.format.as_deref() {
@@ -57,22 +61,24 @@ pub async fn export_users(
         Some("ndjson") => Format::Ndjson,
         _ => return Err(Problem::with_detail(Code::ValidationFailed, "The format is csv or ndjson.")),
     };
-    let (content_type, name) = match format {
-        Format::Csv => ("text/csv; charset=utf-8; header=present", "attachment; filename=\"users.csv\""),
-        Format::Ndjson => ("application/x-ndjson", "attachment; filename=\"users.ndjson\""),
+    let (extension, content_type, name) = match format {
+        Format::Csv => ("csv", "text/csv; charset=utf-8; header=present", "attachment; filename=\"users.csv\""),
+        Format::Ndjson => ("ndjson", "application/x-ndjson", "attachment; filename=\"users.ndjson\""),
     };
+    let exporting = Exporting::begin(&state, &console, client, Exported::Users, extension).await?;
     // The first part is read before the answer begins: what fails until then is an error like any other.
     let asked = query.shown().query();
     let (first, next) = part(&state, &asked, None, format).await?;
     let heading = if matches!(format, Format::Csv) { HEADING } else { "" };
     let begin = Bytes::from(format!("{heading}{first}"));
-    let rest = stream::try_unfold((state, asked, next), move |(state, asked, next)| async move {
+    let rest = stream::try_unfold((state, exporting, asked, next), move |(state, exporting, asked, next)| async move {
         let Next::Part(from) = next else { return Ok(None) };
-        let (text, next) = part(&state, &asked, from, format).await.inspect_err(|failure| {
-            // The connection breaks off, so that nobody takes the file for the whole list.
-            tracing::error!(%failure, "an export of users broke off");
-        })?;
-        Ok::<_, Failure>(Some((Bytes::from(text), (state, asked, next))))
+        let next = async {
+            exporting.go_on(&state).await?;
+            Ok::<_, BrokenOff>(part(&state, &asked, from, format).await?)
+        };
+        let (text, next) = next.await.inspect_err(log)?;
+        Ok::<_, BrokenOff>(Some((Bytes::from(text), (state, exporting, asked, next))))
     });
     let body = futures_util::StreamExt::chain(stream::iter([Ok(begin)]), rest);
     Ok(HttpResponse::Ok()

@@ -164,7 +164,7 @@ fn row(state: &State, console: &Console, session: Session, ended_by: Option<Stri
     let by = match session.ended_by {
         None => String::new(),
         Some(id) if id == session.user_id => "themselves".to_owned(),
-        Some(id) => ended_by.unwrap_or_else(|| format!("user {id}")),
+        Some(id) => ended_by.unwrap_or_else(|| format!("user {id} (removed)")),
     };
     let id = session.id.to_string();
     Row {
@@ -188,7 +188,7 @@ fn event_row(console: &Console, event: AuditEvent) -> EventRow {
         "warning" => ("warn", "!"),
         _ => ("calm", "✓"),
     };
-    let by = event.actor.map(|actor| actor.username.unwrap_or_else(|| format!("user {}", actor.id)));
+    let by = event.actor.map(|actor| actor.username.unwrap_or_else(|| format!("user {} (removed)", actor.id)));
     EventRow {
         at: console.moment(event.occurred_at),
         by: by.unwrap_or(event.actor_kind),

@@ -1,0 +1,11 @@
+//! Work that is done to its end, even when whoever asked for it has hung up: a request's future is dropped with its
+//! connection, half-way through whatever it was at.
+
+use actix_web::rt::spawn;
+
+use super::problem::Problem;
+
+/// Does the work on its own, and waits for what comes of it.
+pub(super) async fn to_the_end<T: 'static>(work: impl Future<Output = T> + 'static) -> Result<T, Problem> {
+    spawn(work).await.map_err(|error| Problem::failure(error, false))
+}
