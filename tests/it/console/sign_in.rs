@@ -229,7 +229,8 @@ async fn n11_over_plain_http_from_elsewhere_there_is_no_form() {
     let before = Browser::new(&app).get(&setup).await.expect_status(200);
     let root = app.admin("root").await;
     let link =
-        make_reset_token(app.app.auth(), Actor::Operator, UserId::new(root.id).unwrap(), &Client::default()).await;
+        make_reset_token(app.app.auth(), Actor::Operator, UserId::new(root.id).unwrap(), None, &Client::default())
+            .await;
     let reset = format!("/reset?t={}", link.unwrap().expose());
     let browser = Browser::new(&app);
     for page in [before, browser.get("/admin/sign-in").await, browser.get(&reset).await.expect_status(200)] {
