@@ -27,8 +27,8 @@ export const start = async (variables) => {
 /** A registered client with these scopes: its id and its secret. */
 export const register = (server, ...scopes) => {
   const options = scopes.flatMap((scope) => ["--scope", scope]);
-  const { id, secret } = server.relatch("client", "create", "--name", "orders api", ...options);
-  return { id, secret };
+  const { id, clientSecret } = server.relatch("client", "create", "--name", "orders api", ...options);
+  return { id, secret: clientSecret };
 };
 
 /** Starts an example's API and waits until it listens. */
