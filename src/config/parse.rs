@@ -121,6 +121,13 @@ pub(super) fn string_or_uri(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
+/// Whether an issuer can be what RFC 8414 §2 asks for, so that its metadata is found by it.
+pub(super) fn is_web_address(text: &str) -> bool {
+    let is_plain =
+        |url: Url| ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none();
+    Url::parse(text).is_ok_and(is_plain)
+}
+
 pub(super) fn number(text: &str, range: RangeInclusive<u32>, unit: &str) -> Parsed<u32> {
     let (least, most) = (range.start(), range.end());
     let wrong = || format!("{} is not allowed; write a whole number from {least} to {most} ({unit})", shown(text));

@@ -227,6 +227,12 @@ fn jwt(
         written => written.flatten(),
     };
     let issuer = reader.optional("JWT_ISSUER", parse::string_or_uri);
+    if issuer.iter().flatten().any(|issuer| !parse::is_web_address(issuer)) {
+        reader.warn(
+            "JWT_ISSUER is no http or https URL, or has a query or fragment: libraries that find the keys by their \
+             issuer must be told the URL of the keys instead (PUBLIC_URL and /.well-known/jwks.json)",
+        );
+    }
     let audience = reader.required("JWT_AUDIENCE", parse::string_or_uri);
     let profile_claims = reader.required("JWT_PROFILE_CLAIMS", parse::profile_claims);
     let jwks_max_age = reader.number("JWKS_MAX_AGE", if insecure { 1..=86_400 } else { 60..=86_400 }, "seconds");

@@ -229,11 +229,15 @@ fn settings_that_deserve_a_look_give_a_warning() {
         (&[("PUBLIC_URL", "https://a.example"), ("RATE_LIMITS", "off")], "RATE_LIMITS is off"),
         (&[("TRUSTED_PROXIES", "::/0")], "TRUSTED_PROXIES holds every address"),
         (&[("JWT_KEY", "q2V7hX0c9T4nZbR1mK8sLw5yUe3gJd6f\n")], "JWT_KEY begins or ends with white space"),
+        (&[("JWT_ISSUER", "relatch")], "JWT_ISSUER is no http or https URL"),
+        (&[("JWT_ISSUER", "urn:example:issuer")], "JWT_ISSUER is no http or https URL"),
+        (&[("JWT_ISSUER", "https://auth.example.com/?tenant=1")], "JWT_ISSUER is no http or https URL"),
     ] {
         let warnings = loaded(environment).warnings;
         assert!(warnings.len() == 1 && warnings[0].starts_with(expected), "{warnings:?}");
     }
     assert!(loaded(&[("PUBLIC_URL", "http://localhost:1"), ("RATE_LIMITS", "off")]).warnings.is_empty());
+    assert!(loaded(&[("JWT_ISSUER", "https://auth.example.com/tenant")]).warnings.is_empty());
 }
 
 #[test]

@@ -121,16 +121,17 @@ pub async fn replace_signing_keys(
     if !fields.is_confirmed() {
         let sessions = count_tokens_in_use(&state.auth).await?;
         let number = match (sessions.found, sessions.is_exact) {
-            (1, true) => "The access token of one live session breaks".to_owned(),
-            (number, true) => format!("The access tokens of {number} live sessions break"),
-            (number, false) => format!("The access tokens of {number} or more live sessions break"),
+            (0, true) => "No live session has an access token that could break".to_owned(),
+            (1, true) => "The access token of one live session breaks at once".to_owned(),
+            (number, true) => format!("The access tokens of {number} live sessions break at once"),
+            (number, false) => format!("The access tokens of {number} or more live sessions break at once"),
         };
         return page::show(&Confirmation {
             layout: console.layout("Rotate the signing keys and retire the old ones?", Tab::Keys),
             affected: vec![
                 "The next key signs from now on. The key that signs now and every one before it are retired."
                     .to_owned(),
-                format!("{number} at once; so do those of service accounts."),
+                format!("{number}; those of service accounts do, too."),
                 format!(
                     "APIs that verify tokens by themselves may accept old ones for up to {} seconds more, until they \
                      fetch the keys again.",
