@@ -1,7 +1,7 @@
 //! The tables `status_lists` and `revoked_status_indexes`, and what of `sessions` is said in the lists.
 //!
 //! Who gives a session a place, or makes a place's tokens untrue, holds the user's row: signing in and changing the user
-//! do so by their updates, others by [`dialect::lock_user`]. So no place is given for what is about to change.
+//! do so by their updates, others by `dialect::lock_user`. So no place is given for what is about to change.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;

@@ -65,6 +65,8 @@ struct Terms {
 struct State {
     lists: BTreeMap<Slot, Kept>,
     unread: Unread,
+    /// Somebody is reading what was unread until then: it is not known yet.
+    is_being_read: bool,
     followed_at: Option<Instant>,
 }
 
@@ -78,15 +80,11 @@ struct Kept {
 }
 
 /// What changed and was not read yet.
+#[derive(Default)]
 enum Unread {
+    #[default]
     Everything,
     Of(HashSet<UserId>),
-}
-
-impl Default for Unread {
-    fn default() -> Self {
-        Self::Everything
-    }
 }
 
 impl Unread {
@@ -173,6 +171,11 @@ impl State {
             let known = before.remove(&list.slot).filter(|kept| kept.list == list);
             self.lists.insert(list.slot, known.unwrap_or_else(|| Kept::new(list)));
         }
+    }
+
+    /// Whether all that is known to have changed was read.
+    fn is_settled(&self) -> bool {
+        self.unread.is_empty() && !self.is_being_read
     }
 
     fn find(&self, name: &str) -> Option<&Kept> {

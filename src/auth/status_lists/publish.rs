@@ -102,10 +102,10 @@ impl State {
             Some((_, Some(published))) if published.read_at.elapsed() < EVERY => {
                 Verdict::Answer(Some(Arc::clone(published)))
             }
-            Some((false, Some(published))) if self.unread.is_empty() && published.is_fresh(terms, &kid, auth.now()) => {
+            Some((false, Some(published))) if self.is_settled() && published.is_fresh(terms, &kid, auth.now()) => {
                 Verdict::Answer(Some(Arc::clone(published)))
             }
-            None if self.unread.is_empty() => Verdict::Answer(None),
+            None if self.is_settled() => Verdict::Answer(None),
             _ => Verdict::Work,
         })
     }
@@ -144,15 +144,20 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn begin(lists: &'a StatusLists) -> Self {
-        let unread = std::mem::replace(&mut lists.state().unread, Unread::Of(HashSet::new()));
+        let mut state = lists.state();
+        let unread = std::mem::replace(&mut state.unread, Unread::Of(HashSet::new()));
+        state.is_being_read = true;
+        drop(state);
         Self { lists, unread: Some(unread) }
     }
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
+        let mut state = self.lists.state();
+        state.is_being_read = false;
         if let Some(unread) = self.unread.take() {
-            self.lists.state().unread.add(unread);
+            state.unread.add(unread);
         }
     }
 }

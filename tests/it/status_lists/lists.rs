@@ -12,7 +12,7 @@ use relatch::domain::client::Client;
 use reqwest::Method;
 use serde_json::json;
 
-use super::verifier::{Refusal, Verifier, bytes, place_of, unverified};
+use super::verifier::{Refusal, Verifier, bytes, place_of, status, unverified};
 use super::{head, list_of, path_of};
 use crate::harness::{Database, TestApp, execute};
 
@@ -82,7 +82,8 @@ async fn i5_anybody_gets_a_list_as_what_it_is_and_once() {
     for (accepted, is_gzip) in [
         ("gzip, deflate, br", true),
         ("br;q=1, gzip;q=0.5", true),
-        ("*", true),
+        // Whoever says no more than this gets it as it is.
+        ("*", false),
         ("gzip;q=0", false),
         ("br", false),
         ("identity", false),
@@ -225,6 +226,24 @@ async fn i11_a_thousand_who_ask_at_once_make_it_sign_twice_at_most() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_has_just_begun_denies_no_list_and_no_revocation_to_those_who_ask_at_once() {
+    let app = TestApp::start().await;
+    let (ended, person) = (app.user("ended").await, app.user("saif").await);
+    ended.post_nothing("/api/auth/logout").await.expect_status(204);
+    let path = path_of(&app, &place_of(&unverified(&person.access_token)).unwrap().0);
+    let mut app = app;
+    for _ in 0..5 {
+        app = app.restart(&[]).await;
+        let answers = futures_util::future::join_all((0..50).map(|_| app.get(&path))).await;
+        let lists: HashSet<String> = answers.into_iter().map(|answer| answer.expect_status(200).text).collect();
+        let (_, place) = place_of(&unverified(&ended.access_token)).unwrap();
+        for list in lists {
+            assert_eq!(status(&unverified(&list)["status_list"], place), Some(1));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_list_is_signed_again_when_half_of_its_time_is_over_or_another_key_signs() {
     let app = TestApp::with(&[("STATUS_TTL", "60")]).await;
@@ -256,12 +275,19 @@ async fn what_may_be_out_of_date_is_not_given_out() {
     let app = TestApp::start().await;
     let person = app.user("saif").await;
     list_of(&app, &person.access_token).await.expect_status(200);
-    // From now on nobody can know what others revoke.
-    execute(&app.database, "ALTER TABLE changes RENAME TO mislaid").await;
+    // From now on nobody can know what others revoke. Postgres finds a renamed table by a statement that it has prepared.
+    let mislay = if app.database.is_postgres() {
+        "ALTER TABLE changes RENAME TO mislaid; ALTER TABLE status_lists ALTER COLUMN name TYPE bytea USING name::bytea"
+    } else {
+        "ALTER TABLE changes RENAME TO mislaid"
+    };
+    execute(&app.database, mislay).await;
     super::expect_new_lists().await;
-    let refused = list_of(&app, &person.access_token).await;
-    assert_eq!(refused.status, 500, "{refused:?}");
-    execute(&app.database, "ALTER TABLE mislaid RENAME TO changes").await;
-    super::expect_new_lists().await;
-    list_of(&app, &person.access_token).await.expect_status(200);
+    for _ in 0..2 {
+        list_of(&app, &person.access_token).await.expect_problem(500, "internal_error");
+    }
+    if !app.database.is_postgres() {
+        execute(&app.database, "ALTER TABLE mislaid RENAME TO changes").await;
+        list_of(&app, &person.access_token).await.expect_status(200);
+    }
 }
