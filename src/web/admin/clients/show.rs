@@ -52,13 +52,19 @@ struct ClientPage {
     address: String,
     scopes: String,
     /// As it is, or as it was written.
+<<<<<<< ours
     client_name: String,
+=======
+    called: String,
+>>>>>>> theirs
     audience: String,
     choices: Vec<Choice>,
     days: String,
     secrets: Vec<SecretRow>,
     can_have_another: bool,
     events: Vec<EventRow>,
+    /// Where all of them are.
+    trail: String,
     errors: FormErrors,
 }
 
@@ -109,7 +115,11 @@ pub(super) async fn show_again(
     if !errors.of("days").is_empty() {
         shown.days = written.text("days").to_owned();
     } else {
+<<<<<<< ours
         shown.client_name = written.text("name").to_owned();
+=======
+        shown.called = written.text("name").to_owned();
+>>>>>>> theirs
         shown.audience = written.text("audience").to_owned();
         shown.choices = fields::choices(fields::scopes(written));
     }
@@ -143,12 +153,17 @@ async fn client_page(state: &State, console: &Console, id: ClientId) -> Result<C
         used: moment(client.last_used_at),
         address: client.last_used_ip.map(|ip| ip.to_string()).unwrap_or_default(),
         scopes: client.scopes.to_string(),
+<<<<<<< ours
         client_name: client.name.as_str().to_owned(),
+=======
+        called: client.name.as_str().to_owned(),
+>>>>>>> theirs
         audience: client.audience.as_ref().map_or("", ApiAudience::as_str).to_owned(),
         choices: fields::choices(client.scopes),
         days: String::new(),
         secrets: secrets.iter().map(secret).collect(),
         can_have_another: i64::try_from(valid).unwrap_or(i64::MAX) < SECRETS_MAX,
+        trail: format!("/admin/audit?client={id}"),
         events: events.into_iter().map(|event| event_row(event, console)).collect(),
         errors: FormErrors::default(),
     })
