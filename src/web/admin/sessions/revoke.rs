@@ -93,7 +93,8 @@ pub async fn revoke_matching_sessions(
         return Err(Problem::with_detail(Code::ValidationFailed, detail).into());
     }
     if !posted.fields.is_confirmed() {
-        let tally = count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await.map_err(Problem::from)?;
+        let tally =
+            count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await.map_err(Problem::from)?;
         let count = number_of(tally);
         let mut affected = vec![format!("{count} match the filter now. All that match when you confirm end at once.")];
         affected.extend(
