@@ -28,6 +28,15 @@ pub enum BatchAction {
     Enable,
 }
 
+/// Whom it may be done with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// With all of them.
+    Everybody,
+    /// With none of them, when an admin is to be kept out or let in.
+    AllButAdmins,
+}
+
 /// What was done, and what could not be.
 #[derive(Clone, Debug, Default)]
 pub struct BatchReport {
@@ -46,6 +55,9 @@ pub struct BatchReport {
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
+    /// An admin is among them, and may not be.
+    #[error("an admin is among the users")]
+    RoleChanged,
     /// The actor was signed out or changed meanwhile.
     #[error("whoever wanted this may no longer do it")]
     NoLongerPermitted,
@@ -65,6 +77,7 @@ pub async fn change_users(
     auth: &Auth,
     actor: Actor<'_>,
     action: BatchAction,
+    reach: Reach,
     ids: &[UserId],
     client: &Client,
 ) -> Result<BatchReport, BatchError> {
@@ -74,10 +87,14 @@ pub async fn change_users(
     let job = move |connection: &mut _| {
         dialect::lock(connection, Lock::Admins)?;
         if !credentials.still_hold(connection)? {
-            return Ok(None);
+            return Ok(Err(BatchError::NoLongerPermitted));
         }
         let mut chosen = user_batches::find(connection, &ids)?;
         chosen.retain(|user| !matches!(user.status, UserStatus::Deleted { .. }));
+        let spares_admins = reach == Reach::AllButAdmins && action != BatchAction::RevokeSessions;
+        if spares_admins && chosen.iter().any(|user| user.role == Role::Admin) {
+            return Ok(Err(BatchError::RoleChanged));
+        }
         let mut report = BatchReport { missing: ids.len() - chosen.len(), ..BatchReport::default() };
         let before = chosen.len();
         match action {
@@ -120,11 +137,10 @@ pub async fn change_users(
             };
             audit_events::record(connection, &event.with(detail))?;
         }
-        Ok(Some(report))
+        Ok(Ok(report))
     };
     // What takes away must be possible when the disk is full, too.
-    let written = if action == BatchAction::Enable { auth.write_change(job).await } else { auth.write_end(job).await };
-    written?.ok_or(BatchError::NoLongerPermitted)
+    if action == BatchAction::Enable { auth.write_change(job).await? } else { auth.write_end(job).await? }
 }
 
 /// Takes one admin out of those to be kept out, when all are among them; says whom.

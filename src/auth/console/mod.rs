@@ -82,16 +82,21 @@ pub async fn open(auth: &Auth, key: &str) -> Result<Option<(SessionId, String)>,
 /// Who is signed in with this session; `None` when it has ended or expired, or the user's rights have changed since it
 /// began. Notes now and then that it is in use.
 pub async fn look_up(auth: &Auth, id: SessionId, client: &Client) -> Result<Option<ConsoleUser>, Failure> {
+    let Some(user) = look_up_unused(auth, id).await? else { return Ok(None) };
+    let idle_expires_at = note_use(auth, &user.session, client, auth.now()).await;
+    Ok(Some(ConsoleUser { session: Session { idle_expires_at, ..user.session }, ..user }))
+}
+
+/// The same, for what a browser asks for by itself: that nobody is there must end the session (ASVS 5.0 §7.3.1).
+pub async fn look_up_unused(auth: &Auth, id: SessionId) -> Result<Option<ConsoleUser>, Failure> {
     let found = auth.read(move |connection| console_sessions::find(connection, id)).await?;
     let now = auth.now();
     let found = found.filter(|found| {
         found.session.is_live(now) && found.user.is_active() && found.user.security_version == found.security_version
     });
-    let Some(found) = found else { return Ok(None) };
-    let idle_expires_at = note_use(auth, &found.session, client, now).await;
-    Ok(Some(ConsoleUser {
+    Ok(found.map(|found| ConsoleUser {
         principal: Arc::new(Principal { user: found.user, session_id: id }),
-        session: Session { idle_expires_at, ..found.session },
+        session: found.session,
         confirmed_at: found.confirmed_at,
         preferences: found.preferences,
     }))

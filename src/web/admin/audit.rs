@@ -3,8 +3,8 @@
 mod filter;
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data};
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
 use futures_util::stream;
 
@@ -24,6 +24,8 @@ use crate::web::problem::Problem;
 use crate::web::query::{LIMIT, Query};
 use crate::web::state::State;
 use filter::{Filter, Place};
+
+const PATH: &str = "/admin/audit";
 
 #[derive(Template)]
 #[template(path = "admin/audit.html")]
@@ -124,6 +126,12 @@ pub async fn list_events(
     page::show_with(status, &shown)
 }
 
+/// Whether this is the page that a browser asks for again by itself.
+pub(super) fn is_live(request: &HttpRequest) -> bool {
+    let filter = || web::Query::<Filter>::from_query(request.query_string());
+    request.path() == PATH && filter().is_ok_and(|filter| filter.into_inner().tidied().is_live())
+}
+
 /// `GET /admin/audit/export`: everything that the filter means, in the order in which it happened.
 pub async fn export_events(
     state: Data<State>,
@@ -134,7 +142,7 @@ pub async fn export_events(
     let filter = filter.tidied();
     let (query, errors) = filter.parse(&console.zone());
     if !errors.is_empty() {
-        return Ok(page::see_other(&filter.path("/admin/audit")));
+        return Ok(page::see_other(&filter.path(PATH)));
     }
     let (format, name, content_type) = match filter.is_csv() {
         true => (Format::Csv, "csv", "text/csv; charset=utf-8"),

@@ -17,7 +17,7 @@ use super::flash::{self, Flash};
 use super::moment::{Moment, Zone};
 use super::next::Next as NextPage;
 use super::page::{self, Ending, Layout, Tab};
-use super::{error_page, session_store};
+use super::{audit, error_page, session_store};
 use crate::auth::Actor;
 use crate::auth::audit::denial::note_denied;
 use crate::auth::authenticate::Principal;
@@ -140,8 +140,12 @@ pub(super) async fn look_up(request: &HttpRequest) -> Result<Option<Console>, Pr
     let state = State::of(request)?;
     let session = request.get_session();
     let Some(id) = session_store::session_id(&session)? else { return Ok(None) };
-    let ClientOf(client) = ClientOf::extract(request).await?;
-    let user = console::look_up(&state.auth, id, &client).await?;
+    let user = if audit::is_live(request) {
+        console::look_up_unused(&state.auth, id).await?
+    } else {
+        let ClientOf(client) = ClientOf::extract(request).await?;
+        console::look_up(&state.auth, id, &client).await?
+    };
     Ok(user.map(|user| Console { user: Arc::new(user), session, state }))
 }
 

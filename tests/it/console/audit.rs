@@ -197,6 +197,29 @@ async fn a_live_page_asks_for_itself_again_without_scripts() {
 }
 
 #[tokio::test]
+async fn n5_a_live_page_that_nobody_looks_at_ends_in_the_sign_in() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let live = "/admin/audit?type=login.*&live=1";
+    for _ in 0..2 {
+        app.advance(Duration::from_secs(14 * 60));
+        browser.get(live).await.expect_status(200);
+    }
+    // It counts down, and whoever asks for another page stays.
+    let page = browser.get(live).await.expect_status(200);
+    assert_eq!(page.attributes("[data-ends-in]", "data-ends-in"), ["120"]);
+    let page = browser.get("/admin/audit?type=login.*").await.expect_status(200);
+    assert_eq!(page.attributes("[data-ends-in]", "data-ends-in"), ["1800"]);
+    for _ in 0..2 {
+        app.advance(Duration::from_secs(14 * 60));
+        browser.get(live).await.expect_status(200);
+    }
+    app.advance(Duration::from_secs(2 * 60));
+    let next = "/admin/sign-in?next=%2Fadmin%2Faudit%3Ftype%3Dlogin.*%26live%3D1";
+    browser.get(live).await.expect_redirect(next);
+}
+
+#[tokio::test]
 async fn p7_hostile_text_is_text_in_the_table_and_in_the_filter() {
     let app = TestApp::start().await;
     let browser = app.console("root").await;

@@ -151,6 +151,32 @@ async fn what_the_page_shows_is_what_revoking_all_that_match_ends() {
 }
 
 #[tokio::test]
+async fn m10_all_that_match_take_the_password_unless_the_filter_names_one_user() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let (saif, mara) = (app.user("saif").await, app.user("mara").await);
+    app.advance(Duration::from_secs(301));
+    let action = "/admin/sessions/revoke-matching";
+    for query in ["created_after=1970-01-01", "ip=%3A%3A%2F0", "ip=127.0.0.0%2F8", "kind=api", "role=User", "agent=e"] {
+        let fields = browser.get("/admin/sessions?kind=api").await.form(action);
+        let filter = url::form_urlencoded::parse(query.as_bytes()).into_owned().next().unwrap();
+        let form = fields.without("kind").with(&filter.0, &filter.1).with("confirmed", "yes");
+        let asked = browser.submit(&form).await.expect_status(200);
+        assert_eq!(asked.heading(), "Give your password again", "{query}");
+        mara.profile().await.expect_status(200);
+    }
+    let page = browser.get("/admin/sessions?user=saif").await;
+    submit_and_confirm(&browser, &page.form(action)).await.expect_redirect("/admin/sessions?user=saif");
+    expect_ended(&app, &saif).await;
+    mara.profile().await.expect_status(200);
+    let page = browser.get("/admin/sessions?role=User").await;
+    let asked = submit_and_confirm(&browser, &page.form(action)).await.expect_status(200);
+    let given = asked.form(action).with("confirm_password", PASSWORD);
+    browser.submit(&given).await.expect_redirect("/admin/sessions?role=User");
+    expect_ended(&app, &mara).await;
+}
+
+#[tokio::test]
 async fn m10_everybodys_sessions_take_the_words_and_the_password() {
     let app = TestApp::start().await;
     let browser = app.console("root").await;

@@ -136,10 +136,44 @@ async fn m10_only_who_gives_the_password_makes_an_admin() {
     console.get("/admin/users").await.expect_redirect("/admin/sign-in?next=%2Fadmin%2Fusers");
     console.sign_in("saif").await.expect_redirect("/admin");
     console.get("/admin/users").await.expect_status(200);
-    // Taking it away does not ask for the password, and works at once.
+    // Taking it away asks for it, too, and works at once.
     app.advance(Duration::from_secs(300));
-    press_and_confirm(&browser, saif.id, "role").await.expect_status(303);
+    let asked = press_and_confirm(&browser, saif.id, "role").await.expect_status(200);
+    console.get("/admin/users").await.expect_status(200);
+    browser.submit(&asked.form(&action).with("confirm_password", PASSWORD)).await.expect_status(303);
     console.get("/admin/users").await.expect_redirect("/admin/sign-in?next=%2Fadmin%2Fusers");
+}
+
+#[tokio::test]
+async fn m10_whatever_is_done_with_an_admins_account_takes_the_password() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let (other, saif) = (app.admin("other").await, app.user("saif").await);
+    let facts = async || browser.get(&format!("/admin/users/{}", other.id)).await.texts("dd")[2..5].join(", ");
+    for (action, before, after) in [
+        ("email", "other@example.com, Admin, ● Active", "new@example.com, Admin, ● Active"),
+        ("disable", "new@example.com, Admin, ● Active", "new@example.com, Admin, ■ Disabled since"),
+        ("enable", "new@example.com, Admin, ■ Disabled since", "new@example.com, Admin, ● Active"),
+        ("delete", "new@example.com, Admin, ● Active", "new@example.com, Admin, ✕ Deleted since"),
+        ("restore", "new@example.com, Admin, ✕ Deleted since", "new@example.com, Admin, ● Active"),
+        ("role", "new@example.com, Admin, ● Active", "new@example.com, User, ● Active"),
+    ] {
+        app.advance(Duration::from_secs(300));
+        let path = format!("/admin/users/{}/{action}", other.id);
+        let page = browser.get(&format!("/admin/users/{}", other.id)).await;
+        let form = page.form(&path).with("email", "new@example.com").with("confirmed", "yes");
+        let asked = browser.submit(&form).await.expect_status(200);
+        assert_eq!(asked.heading(), "Give your password again", "{action}");
+        assert!(facts().await.starts_with(before), "{action}: {}", facts().await);
+        browser.submit(&asked.form(&path).with("confirm_password", PASSWORD)).await.expect_status(303);
+        assert!(facts().await.starts_with(after), "{action}: {}", facts().await);
+    }
+    // With anybody else's nothing more is asked for.
+    app.advance(Duration::from_secs(300));
+    let form = browser.get(&format!("/admin/users/{}", saif.id)).await.form(&format!("/admin/users/{}/email", saif.id));
+    browser.submit(&form.with("email", "saif@example.org")).await.expect_status(303);
+    press_and_confirm(&browser, saif.id, "disable").await.expect_status(303);
+    press(&browser, saif.id, "enable").await.expect_status(303);
 }
 
 #[tokio::test]

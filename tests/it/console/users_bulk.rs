@@ -1,6 +1,11 @@
 //! What is done with several users at once.
 
-use crate::harness::{Answer, Browser, PageForm, TestApp, execute};
+use relatch::auth::Actor;
+use relatch::auth::user_batches::{BatchAction, BatchError, Reach, change_users};
+use relatch::domain::client::Client;
+use relatch::domain::user::UserId;
+
+use crate::harness::{Answer, Browser, PASSWORD, PageForm, TestApp, execute};
 
 /// Ticks users of the list and presses a button.
 async fn tick(browser: &Browser, ids: &[i64], action: &str) -> Answer {
@@ -77,6 +82,33 @@ async fn m6_who_is_among_the_ticked_is_told_so_and_signed_out() {
     browser.get("/admin").await.expect_redirect("/admin/sign-in");
     root.profile().await.expect_problem(401, "invalid_token");
     other.profile().await.expect_status(200);
+}
+
+#[tokio::test]
+async fn m10_admins_are_disabled_and_enabled_together_by_whoever_gives_the_password() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let (other, saif) = (app.admin("other").await, app.user("saif").await);
+    for (action, said) in [("disable", "2 users were disabled"), ("enable", "2 users were enabled")] {
+        app.advance(std::time::Duration::from_mins(5));
+        let asked = tick(&browser, &[other.id, saif.id], action).await.expect_status(200);
+        let asked = browser.submit(&asked.form("/admin/users/bulk")).await.expect_status(200);
+        assert_eq!(asked.heading(), "Give your password again");
+        let status = browser.get(&format!("/admin/users/{}", saif.id)).await.texts("dd")[4].clone();
+        assert!(status.starts_with(if action == "disable" { "● Active" } else { "■ Disabled" }), "{status}");
+        let given = asked.form("/admin/users/bulk").with("confirm_password", PASSWORD);
+        browser.submit(&given).await.expect_redirect("/admin/users");
+        assert!(browser.get("/admin/users").await.texts(".flash")[0].contains(said), "{action}");
+    }
+    app.advance(std::time::Duration::from_mins(5));
+    tick_and_confirm(&browser, &[other.id, saif.id], "revoke").await;
+    tick_and_confirm(&browser, &[saif.id], "disable").await;
+    // Whoever is an admin by then is not disabled without it.
+    let (auth, root) = (app.app.auth(), Client::default());
+    let ids = [UserId::new(other.id).unwrap(), UserId::new(saif.id).unwrap()];
+    let refused = change_users(auth, Actor::Operator, BatchAction::Enable, Reach::AllButAdmins, &ids, &root).await;
+    assert!(matches!(refused, Err(BatchError::RoleChanged)), "{refused:?}");
+    app.login("saif", PASSWORD).await.expect_status(401);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Revoking sessions: one, those that were ticked, and all that a filter matches. A page asks first.
 
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::query::Asked;
 use super::{grouped, id_of, sessions};
@@ -76,23 +76,25 @@ pub async fn revoke_sessions(
     console.done(revoked(u64::try_from(ended).unwrap_or(u64::MAX)), &back)
 }
 
-/// `POST /admin/sessions/revoke-matching`: all that the list's filter matches, on whichever page of it.
+/// `POST /admin/sessions/revoke-matching`: all that the list's filter matches, on whichever page of it. Unless it names
+/// one user it asks for the password: a filter can say a lot and still match everybody's sessions.
 pub async fn revoke_matching_sessions(
     request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
-    Posted { console, fields }: Posted,
-) -> Result<HttpResponse, Problem> {
-    let asked = Asked::of(&fields);
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
+    let asked = Asked::of(&posted.fields);
     let back = asked.url(None);
-    let (search, errors) = asked.parse(&state, &console).await?;
+    let (search, errors) = asked.parse(&state, &posted.console).await?;
     let may_be_live = matches!(search.state, StateFilter::Live | StateFilter::Any);
     if !errors.is_empty() || !may_be_live || search.filter == Default::default() {
         let detail = "The filter says nothing, or nothing that can be revoked. Go back to the list and filter it.";
-        return Err(Problem::with_detail(Code::ValidationFailed, detail));
+        return Err(Problem::with_detail(Code::ValidationFailed, detail).into());
     }
-    if !fields.is_confirmed() {
-        let tally = count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await?;
+    if !posted.fields.is_confirmed() {
+        let tally =
+            count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await.map_err(Problem::from)?;
         let count = number_of(tally);
         let mut affected = vec![format!("{count} match the filter now. All that match when you confirm end at once.")];
         affected.extend(
@@ -104,11 +106,16 @@ pub async fn revoke_matching_sessions(
         );
         affected.push("If your own session matches, you are signed out.".to_owned());
         let title = format!("Revoke {}?", count_in_title(tally));
-        return ask(&console, &state, &title, affected, "/admin/sessions/revoke-matching", asked.fields(), back);
+        let action = "/admin/sessions/revoke-matching";
+        return Ok(ask(&posted.console, &state, &title, affected, action, asked.fields(), back)?);
     }
+    let console = match search.filter.user_id {
+        Some(_) => posted.console,
+        None => posted.confirmed(&request).await?.console,
+    };
     match end_all_that_match(&request, state, &console, search.filter, client).await? {
         Err(BulkError::NoLongerPermitted) => Ok(page::see_other("/admin/sign-in")),
-        ended => console.done(revoked(ended?), &back),
+        ended => Ok(console.done(revoked(ended.map_err(Problem::from)?), &back)?),
     }
 }
 

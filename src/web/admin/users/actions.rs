@@ -1,5 +1,6 @@
 //! What is done with one user: `POST /admin/users/{id}/…`. What takes something away asks first: without the field that
-//! the confirmation page adds, nothing happens.
+//! the confirmation page adds, nothing happens. What changes an admin's account asks for the password, too: with a copy of
+//! a cookie alone nobody gets to be the only admin, or another one.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
@@ -38,38 +39,42 @@ pub(super) struct ResetLinkPage {
 
 /// `POST /admin/users/{id}/disable`
 pub async fn disable_user(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, fields }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
-    if !fields.is_confirmed() {
+    if !posted.fields.is_confirmed() {
         let affected = vec![
             "They cannot sign in until they are enabled again.".to_owned(),
             "All of their sessions end, and their refresh tokens are refused.".to_owned(),
         ];
-        return ask(&state, &console, &user, "disable", "Disable", affected, vec![]);
+        return Ok(ask(&state, &posted.console, &user, "disable", "Disable", affected, vec![])?);
     }
-    let changes = UserChanges { disabled: Some(true), ..UserChanges::default() };
+    let (console, if_role) = confirmed_for(&user, posted, &request).await?;
+    let changes = UserChanges { disabled: Some(true), if_role, ..UserChanges::default() };
     let done = update_user(&state.auth, console.actor(), user.id, changes, &client).await;
-    finish(&state, &console, &user, done, Ends::OwnSession, "is disabled. Their sessions have ended.").await
+    Ok(finish(&state, &console, &user, done, Ends::OwnSession, "is disabled. Their sessions have ended.").await?)
 }
 
 /// `POST /admin/users/{id}/enable`
 pub async fn enable_user(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, .. }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
-    let changes = UserChanges { disabled: Some(false), ..UserChanges::default() };
+    let (console, if_role) = confirmed_for(&user, posted, &request).await?;
+    let changes = UserChanges { disabled: Some(false), if_role, ..UserChanges::default() };
     let done = update_user(&state.auth, console.actor(), user.id, changes, &client).await;
-    finish(&state, &console, &user, done, Ends::Nothing, "is enabled and may sign in.").await
+    Ok(finish(&state, &console, &user, done, Ends::Nothing, "is enabled and may sign in.").await?)
 }
 
-/// `POST /admin/users/{id}/role`. Making somebody an admin asks for the password, too.
+/// `POST /admin/users/{id}/role`. Making somebody an admin asks for the password, as what is done with an admin does.
 pub async fn change_role(
     request: HttpRequest,
     state: Data<State>,
@@ -95,10 +100,9 @@ pub async fn change_role(
         let what = format!("Change the role to {role}");
         return Ok(ask_with(&state, &posted.console, &user, ("role", &what), affected, unaffected, Some(role))?);
     }
-    // Without the password this is right for the role that was looked at alone.
     let (console, if_role) = match role {
-        Role::Admin if user.role != Role::Admin => (posted.confirmed(&request).await?.console, None),
-        _ => (posted.console, Some(user.role)),
+        Role::Admin => (posted.confirmed(&request).await?.console, None),
+        Role::User => confirmed_for(&user, posted, &request).await?,
     };
     let changes = UserChanges { role: Some(role), if_role, ..UserChanges::default() };
     let done = update_user(&state.auth, console.actor(), user.id, changes, &client).await;
@@ -164,39 +168,44 @@ pub async fn delete_user(
 
 /// `POST /admin/users/{id}/restore`
 pub async fn restore_user(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, .. }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
     if !matches!(user.status, UserStatus::Deleted { .. }) {
         let text = "The user is not deleted.";
-        return show_refusal(&state, &console, user.id, StatusCode::CONFLICT, text).await;
+        return Ok(show_refusal(&state, &posted.console, user.id, StatusCode::CONFLICT, text).await?);
     }
+    // Nobody changes the role of an account that is deleted.
+    let (console, _) = confirmed_for(&user, posted, &request).await?;
     let done = restore(&state.auth, console.actor(), user.id, &client).await;
-    finish(&state, &console, &user, done, Ends::Nothing, "is restored. Their sessions stay ended.").await
+    Ok(finish(&state, &console, &user, done, Ends::Nothing, "is restored. Their sessions stay ended.").await?)
 }
 
 /// `POST /admin/users/{id}/email`
 pub async fn change_email(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, fields }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
-    let written = fields.text("email");
-    let changes = UserChanges { email: Some(written), ..UserChanges::default() };
-    match update_user(&state.auth, console.actor(), user.id, changes, &client).await {
-        Err(UpdateError::Email(error)) => {
-            show_email_again(&state, &console, user.id, written, format!("The e-mail address {error}.")).await
+    let written = posted.fields.text("email").to_owned();
+    let (console, if_role) = confirmed_for(&user, posted, &request).await?;
+    let changes = UserChanges { email: Some(&written), if_role, ..UserChanges::default() };
+    let text = match update_user(&state.auth, console.actor(), user.id, changes, &client).await {
+        Err(UpdateError::Email(error)) => format!("The e-mail address {error}."),
+        Err(UpdateError::EmailTaken) => "The e-mail address is taken.".to_owned(),
+        done => {
+            let text = "has another e-mail address.";
+            return Ok(finish(&state, &console, &user, done, Ends::Nothing, text).await?);
         }
-        Err(UpdateError::EmailTaken) => {
-            show_email_again(&state, &console, user.id, written, "The e-mail address is taken.".to_owned()).await
-        }
-        done => finish(&state, &console, &user, done, Ends::Nothing, "has another e-mail address.").await,
-    }
+    };
+    Ok(show_email_again(&state, &console, user.id, &written, text).await?)
 }
 
 /// `POST /admin/users/{id}/reset-link`. For an admin it asks for the password: it is as good as their account. So it does for
@@ -209,10 +218,7 @@ pub async fn make_reset_link(
     posted: Posted,
 ) -> Result<HttpResponse, Error> {
     let user = find(&state, &path).await?;
-    let (console, if_role) = match user.role {
-        Role::Admin => (posted.confirmed(&request).await?.console, None),
-        Role::User => (posted.console, Some(Role::User)),
-    };
+    let (console, if_role) = confirmed_for(&user, posted, &request).await?;
     let refusal = match make_reset_token(&state.auth, console.actor(), user.id, if_role, &client).await {
         Ok(token) => {
             return Ok(page::show(&ResetLinkPage {
@@ -233,6 +239,15 @@ pub async fn make_reset_link(
 
 async fn find(state: &State, path: &str) -> Result<User, Problem> {
     find_user(&state.auth, id_of(path)?).await?.ok_or_else(|| Problem::new(Code::NotFound))
+}
+
+/// Goes on with the password where the user is an admin. Without it, what follows is right for the role that was looked at
+/// alone.
+async fn confirmed_for(user: &User, posted: Posted, request: &HttpRequest) -> Result<(Console, Option<Role>), Error> {
+    match user.role {
+        Role::Admin => Ok((posted.confirmed(request).await?.console, None)),
+        Role::User => Ok((posted.console, Some(Role::User))),
+    }
 }
 
 fn is_self(console: &Console, user: &User) -> bool {

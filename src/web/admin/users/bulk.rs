@@ -1,10 +1,11 @@
 //! `POST /admin/users/bulk`: what is done with all users that are ticked. A page shows first who they are.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{Error, HttpRequest, HttpResponse};
 
 use super::actions::until_tokens_end;
-use crate::auth::user_batches::{BATCH_MAX, BatchAction, BatchError, BatchReport, change_users, find_users};
+use crate::auth::user_batches::{BATCH_MAX, BatchAction, BatchError, BatchReport, Reach, change_users, find_users};
+use crate::domain::role::Role;
 use crate::domain::user::{User, UserId};
 use crate::web::admin::confirm::Confirmation;
 use crate::web::admin::flash::Flash;
@@ -17,31 +18,42 @@ use crate::web::state::State;
 
 const BACK: &str = "/admin/users";
 
-/// `POST /admin/users/bulk`
+/// `POST /admin/users/bulk`. When admins are to be kept out or let in, it asks for the password, too.
 pub async fn change_ticked_users(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
-    Posted { console, fields }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
+    let Posted { console, fields } = &posted;
     let action = match fields.text("action") {
         "revoke" => BatchAction::RevokeSessions,
         "disable" => BatchAction::Disable,
         "enable" => BatchAction::Enable,
-        _ => return Err(Problem::with_detail(Code::ValidationFailed, "Choose what is to be done.")),
+        _ => return Err(Problem::with_detail(Code::ValidationFailed, "Choose what is to be done.").into()),
     };
     let ids: Vec<UserId> = fields.values("id").filter_map(UserId::parse).take(BATCH_MAX).collect();
     if ids.is_empty() {
         console.say(Flash::refused("No user is ticked. Tick those that it is to be done with."))?;
         return Ok(page::see_other(BACK));
     }
+    let users = find_users(&state.auth, ids.clone()).await.map_err(Problem::from)?;
     if !fields.is_confirmed() {
-        let users = find_users(&state.auth, ids).await?;
-        return ask(&state, &console, action, &users, &fields);
+        return Ok(ask(&state, console, action, &users, fields)?);
     }
-    let report = match change_users(&state.auth, console.actor(), action, &ids, &client).await {
+    let needs_password = action != BatchAction::RevokeSessions && users.iter().any(|user| user.role == Role::Admin);
+    let (console, reach) = match needs_password {
+        true => (posted.confirmed(&request).await?.console, Reach::Everybody),
+        false => (posted.console, Reach::AllButAdmins),
+    };
+    let report = match change_users(&state.auth, console.actor(), action, reach, &ids, &client).await {
         Ok(report) => report,
+        Err(BatchError::RoleChanged) => {
+            console.say(Flash::refused("One of them was made an admin meanwhile; nothing was done. Do it again."))?;
+            return Ok(page::see_other(BACK));
+        }
         Err(BatchError::NoLongerPermitted) => return Ok(page::see_other("/admin/sign-in")),
-        Err(BatchError::Failed(failure)) => return Err(failure.into()),
+        Err(BatchError::Failed(failure)) => return Err(Problem::from(failure).into()),
     };
     let me = console.principal().user.id;
     let spared = report.last_admin.as_ref().is_some_and(|user| user.id == me);
