@@ -71,7 +71,12 @@ impl Description {
             Caller::Anybody => builder = builder.securities(Some([])),
             Caller::AnybodyOrUser => {
                 builder = builder.securities(Some([SecurityRequirement::default(), bearer()]));
-                problems.extend([Code::InvalidToken, Code::AuthenticationRequired, Code::InvalidRequest]);
+                problems.extend([
+                    Code::InvalidToken,
+                    Code::AuthenticationRequired,
+                    Code::InvalidRequest,
+                    Code::InsufficientScope,
+                ]);
             }
             Caller::User | Caller::Admin | Caller::AdminOr(_) => {
                 let scopes = if let Caller::AdminOr(scope) = caller { vec![scope.as_str()] } else { Vec::new() };

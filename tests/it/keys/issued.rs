@@ -42,7 +42,7 @@ async fn g4_without_profile_claims_a_token_names_nobody() {
     let person = app.user("saif").await;
     let claims = part(&person.access_token, 1);
     let names: BTreeSet<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "sid", "ver", "client_id", "role"];
+    let expected = ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "sid", "ver", "client_id", "role", "status"];
     assert_eq!(names, BTreeSet::from(expected));
     for word in ["saif", "example.com", &person.refresh_token, "v1:", "$2b$"] {
         assert!(!claims.to_string().contains(word), "{word}: {claims}");

@@ -21,11 +21,7 @@ use crate::web::state::State;
 #[template(path = "admin/client_new.html")]
 struct NewClientPage {
     layout: Layout,
-<<<<<<< ours
-    client_name: String,
-=======
     called: String,
->>>>>>> theirs
     audience: String,
     days: String,
     choices: Vec<Choice>,
@@ -69,11 +65,7 @@ pub async fn create_client(
 fn new_client_page(console: &Console, fields: &Fields, errors: FormErrors) -> NewClientPage {
     NewClientPage {
         layout: console.layout("Register a client", Tab::Clients),
-<<<<<<< ours
-        client_name: fields.text("name").to_owned(),
-=======
         called: fields.text("name").to_owned(),
->>>>>>> theirs
         audience: fields.text("audience").to_owned(),
         days: fields.text("days").to_owned(),
         choices: fields::choices(fields::scopes(fields)),

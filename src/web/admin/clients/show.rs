@@ -52,11 +52,7 @@ struct ClientPage {
     address: String,
     scopes: String,
     /// As it is, or as it was written.
-<<<<<<< ours
-    client_name: String,
-=======
     called: String,
->>>>>>> theirs
     audience: String,
     choices: Vec<Choice>,
     days: String,
@@ -115,11 +111,7 @@ pub(super) async fn show_again(
     if !errors.of("days").is_empty() {
         shown.days = written.text("days").to_owned();
     } else {
-<<<<<<< ours
-        shown.client_name = written.text("name").to_owned();
-=======
         shown.called = written.text("name").to_owned();
->>>>>>> theirs
         shown.audience = written.text("audience").to_owned();
         shown.choices = fields::choices(fields::scopes(written));
     }
@@ -153,11 +145,7 @@ async fn client_page(state: &State, console: &Console, id: ClientId) -> Result<C
         used: moment(client.last_used_at),
         address: client.last_used_ip.map(|ip| ip.to_string()).unwrap_or_default(),
         scopes: client.scopes.to_string(),
-<<<<<<< ours
-        client_name: client.name.as_str().to_owned(),
-=======
         called: client.name.as_str().to_owned(),
->>>>>>> theirs
         audience: client.audience.as_ref().map_or("", ApiAudience::as_str).to_owned(),
         choices: fields::choices(client.scopes),
         days: String::new(),
