@@ -32,7 +32,7 @@ pub(super) enum Asker {
     /// A client's id that nobody has proved.
     Unproven,
     /// A registered client.
-    Registered(AuthenticatedClient),
+    Registered(Box<AuthenticatedClient>),
 }
 
 impl Credentials {
@@ -62,7 +62,7 @@ impl Credentials {
             Self::Id(id) if id == FIRST_PARTY_CLIENT => Ok(Asker::FirstParty),
             Self::Id(_) => Ok(Asker::Unproven),
             Self::Secret(id, secret) => {
-                Ok(Asker::Registered(authenticate_client(auth, id, secret.expose(), client).await?))
+                Ok(Asker::Registered(Box::new(authenticate_client(auth, id, secret.expose(), client).await?)))
             }
         }
     }

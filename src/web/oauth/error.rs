@@ -123,7 +123,7 @@ impl ResponseError for OauthError {
         }
     }
 
-    /// A refusal is written here; a problem is a draft that `answer` finds, logs and has written by [`of_problem`].
+    /// A refusal is written here; a problem is a draft that `answer` finds, logs and has written by `of_problem`.
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Refused(refused) => {

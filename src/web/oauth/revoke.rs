@@ -19,7 +19,7 @@ pub async fn revoke_token(
 ) -> Result<HttpResponse, OauthError> {
     let asker = match Credentials::of(&request, &parameters)?.check(&state.auth, &client).await? {
         Asker::FirstParty => None,
-        Asker::Registered(asker) => Some(asker),
+        Asker::Registered(asker) => Some(*asker),
         Asker::Unproven => return Err(Refused::InvalidClient.into()),
     };
     let token = parameters.get("token").ok_or(Refused::InvalidRequest("Send token."))?;

@@ -47,7 +47,7 @@ async fn a_client_is_registered_and_its_secret_shown_once() {
     assert_eq!(list.texts("td[data-label=Scopes]"), ["introspect users:read"]);
     assert_eq!(list.texts("td[data-label=Secrets]"), ["1"]);
     assert_eq!(list.texts("td[data-label=Address]"), ["127.0.0.1"]);
-    assert_eq!(list.attributes("td[data-label=Name] a", "href"), [path.clone()]);
+    assert_eq!(list.attributes("td[data-label=Name] a", "href"), std::slice::from_ref(&path));
     let page = browser.get(&path).await;
     assert_eq!(page.texts("td[data-label=What]"), ["client.token_issued", "client.created"]);
     assert_eq!(page.texts("td[data-label=By]"), ["client", "root"]);

@@ -36,10 +36,10 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
     }
     let schema = &response["content"][media_type]["schema"];
     assert!(!schema.is_null(), "{method} {template} {}: no {media_type} in {response}", answer.status);
-    if media_type.ends_with("json") {
-        if let Err(wrong) = conforms(&answer.json(), schema) {
-            panic!("{method} {template} {}: {wrong} in {answer:?}", answer.status);
-        }
+    if media_type.ends_with("json")
+        && let Err(wrong) = conforms(&answer.json(), schema)
+    {
+        panic!("{method} {template} {}: {wrong} in {answer:?}", answer.status);
     }
 }
 
