@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { AUDIENCE, start } from "./tools.js";
 
-const VERIFICATIONS = Number(process.env.VERIFICATIONS ?? 20_000);
+const VERIFICATIONS = Number(process.env.VERIFICATIONS ?? 100_000);
 const ROTATE_EVERY = 2_000;
 
 /** Fetches the keys when the kept ones are older than their max-age, and never for another reason. */
