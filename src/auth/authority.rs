@@ -94,7 +94,7 @@ impl Credentials {
                     session.state == SessionState::Open && user.is_active() && user.security_version == version
                 }))
             }
-            Self::Client(authority) => Ok(authority.find(connection)?.is_some()),
+            Self::Client(authority) => authority.still_holds(connection),
         }
     }
 }

@@ -96,10 +96,15 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
             (session, user, token)
         }
     };
+    // The token is spent. Without a grace window nobody may be told to present it again.
+    let after_spending = |failure| {
+        if auth.retries_are_harmless() { RefreshError::Failed(failure) } else { RefreshError::OutcomeUnknown(failure) }
+    };
     // A change of the user's role has revoked the session's place, or it is older than the status lists.
-    let (session, user) = status_lists::renew(auth, session, user).await?.ok_or(Refusal::SessionRevoked)?;
-    let place = status_lists::place_of(auth, &session).await?;
-    Ok(Pair::issue(auth, user, &session, place, token, now)?)
+    let renewed = status_lists::renew(auth, session, user).await.map_err(after_spending)?;
+    let (session, user) = renewed.ok_or(Refusal::SessionRevoked)?;
+    let place = status_lists::place_of(auth, &session).await.map_err(after_spending)?;
+    Pair::issue(auth, user, &session, place, token, now).map_err(after_spending)
 }
 
 /// What the transaction came to. A refusal commits, since it may have ended the session.

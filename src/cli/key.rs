@@ -25,7 +25,7 @@ pub(super) enum Command {
     /// Take a key out of use that signs no more, or that waits for its turn
     Retire {
         /// The key's id
-        #[arg(value_name = "KID")]
+        #[arg(value_name = "KID", allow_hyphen_values = true)]
         kid: String,
         /// Also one whose tokens may not have expired: those are refused from now on
         #[arg(long)]
@@ -114,5 +114,28 @@ async fn retire(app: &App, kid: &str, force: bool, output: &Output) -> Done {
         Ok(()) => output.result(format_args!("Key {kid} is retired"), &json!({ "kid": kid })),
         Err(error @ RetireError::StillAccepted(_)) => Err(Refused(format!("{error}. Wait, or use --force"))),
         Err(error) => Err(Refused::because(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Command;
+
+    #[derive(Parser)]
+    struct Key {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[test]
+    fn a_key_whose_id_begins_with_a_hyphen_can_be_named() {
+        for words in [["key", "retire", "-4fY", "--force"], ["key", "retire", "--force", "-4fY"]] {
+            let Ok(Key { command: Command::Retire { kid, force } }) = Key::try_parse_from(words) else {
+                panic!("{words:?} is refused");
+            };
+            assert_eq!((kid.as_str(), force), ("-4fY", true), "{words:?}");
+        }
     }
 }

@@ -59,7 +59,7 @@ pub async fn finish<B: MessageBody + 'static>(
             cors.add_headers(headers);
         }
     };
-    let early = cors.as_ref().and_then(Cors::preflight);
+    let early = cors.as_ref().and_then(|cors| cors.preflight(has_faults));
     let early = early.or_else(|| fault.as_ref().err().map(|problem| log_and_render(problem, &id, reader)));
     if let Some(mut response) = early {
         add_headers(response.headers_mut());

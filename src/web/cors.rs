@@ -18,6 +18,7 @@ pub(super) struct Cors {
 const PREFLIGHT_KEPT: HeaderValue = HeaderValue::from_static("600");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PATCH, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type");
+const HEADERS_WITH_FAULTS: HeaderValue = HeaderValue::from_static("authorization, content-type, relatch-fault");
 const EXPOSED: HeaderValue = HeaderValue::from_static("link, location, retry-after, www-authenticate, x-request-id");
 
 impl Cors {
@@ -36,11 +37,12 @@ impl Cors {
     }
 
     /// The answer to a preflight, which no handler knows of.
-    pub(super) fn preflight(&self) -> Option<HttpResponse> {
+    pub(super) fn preflight(&self, has_faults: bool) -> Option<HttpResponse> {
+        let allowed = if has_faults { HEADERS_WITH_FAULTS } else { HEADERS };
         self.is_preflight.then(|| {
             HttpResponse::NoContent()
                 .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
-                .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
+                .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, allowed))
                 .insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_KEPT))
                 .finish()
         })

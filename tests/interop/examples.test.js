@@ -1,7 +1,7 @@
 // The examples as a reader would start them: through key rotation, revocation and a change of role.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { start, startApi, within } from "./tools.js";
+import { register, start, startApi, within } from "./tools.js";
 
 /** The shortest that may be set, in seconds, so that nobody waits for long. */
 const STATUS_TTL = 3;
@@ -34,6 +34,10 @@ for (const [name, begin] of Object.entries(EXAMPLES)) {
       assert.equal(await api.status("/orders", saif.access), 200);
       assert.equal(await api.status("/reports", saif.access), 403);
       assert.equal(await api.status("/reports", root.access), 200);
+      const { id, secret } = register(server, "users:read");
+      const form = new URLSearchParams({ grant_type: "client_credentials", client_id: id, client_secret: secret });
+      const granted = await (await fetch(`${server.base}/oauth/token`, { method: "POST", body: form })).json();
+      assert.equal(await api.status("/orders", granted.access_token), 401);
       const [header, claims, signature] = saif.access.split(".");
       const forged = Buffer.from(JSON.stringify({ ...JSON.parse(atob(claims)), role: "Admin" })).toString("base64url");
       assert.equal(await api.status("/reports", [header, forged, signature].join(".")), 401);

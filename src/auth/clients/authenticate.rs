@@ -111,6 +111,16 @@ impl ClientAuthority {
         Self { id: token.client_id, secret: token.secret_id, security_version: token.security_version }
     }
 
+    /// Of who has just proved to be it.
+    pub(super) fn of_authenticated(client: &AuthenticatedClient) -> Self {
+        Self { id: client.client.id, secret: client.secret.id, security_version: client.client.security_version }
+    }
+
+    /// Whether that is still so, and stays so until the transaction ends: whoever takes it away waits, or is seen.
+    pub(in crate::auth) fn still_holds(self, connection: &mut AnyConnection) -> QueryResult<bool> {
+        Ok(clients::hold(connection, self.id)?.is_some() && self.find(connection)?.is_some())
+    }
+
     /// The client and the secret, if that is still so. The secret may have expired.
     pub(in crate::auth) fn find(
         self,

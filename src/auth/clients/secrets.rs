@@ -89,7 +89,8 @@ pub async fn revoke_secret(
         if !credentials.still_hold(connection)? {
             return Ok(Outcome::NoLongerPermitted);
         }
-        if !clients::delete_secret(connection, id, secret)? {
+        // Whoever acts with this secret at the same moment is waited for.
+        if clients::hold(connection, id)?.is_none() || !clients::delete_secret(connection, id, secret)? {
             return Ok(Outcome::NotFound);
         }
         let event = Event::new(Kind::ClientSecretRevoked, now, by, &client).of_client(id);

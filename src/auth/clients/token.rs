@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::ClientAuthority;
 use super::authenticate::AuthenticatedClient;
 use crate::auth::failure::Failure;
 use crate::auth::{Auth, entropy};
@@ -18,6 +19,9 @@ pub enum ClientGrantError {
     /// There is no such scope, or the client may not have it.
     #[error("the client may not have this scope")]
     Scope,
+    /// The client was changed since it proved who it is.
+    #[error("the client may no longer ask for this")]
+    NoLongerPermitted,
     /// No answer could be found.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -55,10 +59,17 @@ pub async fn issue_client_token(
     let jti = entropy::uuid().map_err(Failure::from)?;
     let issued = auth.access_tokens.issue_for_client(registered, scopes, secret, jti, now).map_err(Failure::from)?;
     let (id, client, detail) = (registered.id, client.clone(), json!({ "scope": scopes.to_string() }));
-    auth.write(move |connection| {
+    let authority = ClientAuthority::of_authenticated(holder);
+    let noted = auth.write(move |connection| {
+        if !authority.still_holds(connection)? {
+            return Ok(false);
+        }
         let event = Event::new(Kind::ClientTokenIssued, now, By::Client(id), &client);
-        audit_events::record(connection, &event.with(detail.clone()))
-    })
-    .await?;
+        audit_events::record(connection, &event.with(detail.clone()))?;
+        Ok(true)
+    });
+    if !noted.await? {
+        return Err(ClientGrantError::NoLongerPermitted);
+    }
     Ok(ClientAccess { access_token: issued.token, expires_in: issued.expires_in, scopes })
 }

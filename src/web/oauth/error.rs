@@ -216,6 +216,7 @@ impl From<ClientGrantError> for OauthError {
     fn from(error: ClientGrantError) -> Self {
         match error {
             ClientGrantError::Scope => Refused::InvalidScope.into(),
+            ClientGrantError::NoLongerPermitted => Refused::InvalidClient.into(),
             ClientGrantError::Failed(failure) => failure.into(),
         }
     }

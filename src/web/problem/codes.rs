@@ -127,7 +127,7 @@ impl Code {
             | Self::SessionRevoked
             | Self::AccountDisabled
             | Self::OutcomeUnknown => Some(false),
-            Self::TooManyRefreshes | Self::StorageFull | Self::ServiceUnavailable => Some(true),
+            Self::RequestTimeout | Self::TooManyRefreshes | Self::StorageFull | Self::ServiceUnavailable => Some(true),
             _ => None,
         }
     }

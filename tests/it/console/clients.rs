@@ -121,6 +121,7 @@ async fn a_secret_takes_the_others_place_by_hand() {
     let (client, _) = registered(&browser, "Billing", &["introspect"]).await;
     let path = format!("/admin/clients/{}", client.id);
     let make = browser.get(&path).await.form(&format!("{path}/secrets"));
+    app.advance(Duration::from_secs(1));
     let shown = browser.submit(&make.clone().with("days", "30")).await.expect_status(200);
     assert_eq!(shown.heading(), "A new secret");
     let second = Registered { secret: shown.attributes(".secret code", "data-copy").remove(0), ..client.clone() };

@@ -9,6 +9,7 @@ use super::{fields, id_of, path_of, refusal};
 use crate::auth::clients::{self, ClientChanges, ManageError, find_client};
 use crate::domain::registered_client::{ClientId, RegisteredClient};
 use crate::web::admin::confirm::Confirmation;
+use crate::web::admin::confirm::Confirmed;
 use crate::web::admin::form::Posted;
 use crate::web::admin::guard::Console;
 use crate::web::admin::page::{self, Tab};
@@ -67,7 +68,7 @@ pub async fn enable_client(
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, .. }: Posted,
+    Confirmed { console, .. }: Confirmed,
 ) -> Result<HttpResponse, Problem> {
     let found = find(&state, &path).await?;
     let changes = ClientChanges { disabled: Some(false), ..ClientChanges::default() };
