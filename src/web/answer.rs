@@ -42,7 +42,8 @@ pub async fn finish<B: MessageBody + 'static>(
     let began = Instant::now();
     let state = request.app_data::<actix_web::web::Data<State>>().cloned();
     let method = request.method().clone();
-    let path: String = request.path().chars().take(200).collect();
+    let path = request.path();
+    let path = path.get(..path.floor_char_boundary(200)).unwrap_or_default().to_owned();
     let reader = match &path {
         path if admin::is_page(path) => Reader::Person,
         path if oauth::is_path(path) => Reader::Library,
