@@ -19,12 +19,14 @@ builder.Services
         options.RequireHttpsMetadata = issuer.StartsWith("https://", StringComparison.Ordinal);
         options.MapInboundClaims = false;
         options.RefreshInterval = TimeSpan.FromSeconds(5);
+        options.AutomaticRefreshInterval = TimeSpan.FromMinutes(5);
         options.TokenValidationParameters = new TokenValidationParameters
         {
             ValidIssuer = issuer,
             ValidAudience = audience,
             ValidTypes = ["at+jwt"],
-            ValidAlgorithms = [SecurityAlgorithms.EcdsaSha256, "EdDSA", SecurityAlgorithms.RsaSha256],
+            // EdDSA is not among what these classes verify.
+            ValidAlgorithms = [SecurityAlgorithms.EcdsaSha256, SecurityAlgorithms.RsaSha256],
             ClockSkew = TimeSpan.Zero,
             NameClaimType = "unique_name",
             RoleClaimType = "role",

@@ -1,7 +1,7 @@
 // Checks access tokens of Relatch: signature, issuer, audience, type, times, and whether the session still lives.
 // Nothing here asks Relatch per request: keys and status lists are fetched now and then, and kept.
 import { inflateSync } from "node:zlib";
-import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { createRemoteJWKSet, jwtVerify } from "jose";
 
 const ALGORITHMS = ["ES256", "EdDSA", "RS256"];
 /** A status list has at most 2^20 entries of one bit; what inflates to more is not one of ours. */
@@ -74,7 +74,10 @@ class StatusList {
 
 /** Reads where things are from Relatch's metadata, and gives a function from a token to its claims. */
 export const discover = async (issuer, audience) => {
-  const metadata = await (await fetchOk(`${issuer}/.well-known/oauth-authorization-server`)).json();
+  // An issuer with a path has it behind the well-known one (RFC 8414).
+  const { origin, pathname } = new URL(issuer);
+  const url = `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, "")}`;
+  const metadata = await (await fetchOk(url)).json();
   if (metadata.issuer !== issuer) throw new Error(`the issuer is ${metadata.issuer}, not ${issuer}`);
   // Fetched again when a token names a key that is not known yet, though not more often than each five seconds.
   const keys = createRemoteJWKSet(new URL(metadata.jwks_uri), { cooldownDuration: 5_000, timeoutDuration: PATIENCE });
@@ -91,13 +94,14 @@ export const discover = async (issuer, audience) => {
         requiredClaims: ["sub", "client_id", "iat", "exp", "jti"],
       }));
     } catch (error) {
-      const isOurs = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout);
-      throw isOurs ? new TokenRefused(error.message) : error;
+      // Whatever else goes wrong is about the keys and not about the token.
+      const isRefusal = /^ERR_(JWT|JWS|JWKS_NO_MATCHING_KEY|JWKS_MULTIPLE|JOSE_ALG|JOSE_NOT_SUPPORTED)/.test(error.code);
+      throw isRefusal ? new TokenRefused(error.message) : error;
     }
     const status = claims.status?.status_list;
     // Tokens of service accounts have no status: an API that takes those too leaves this line out.
     if (!status) throw new TokenRefused("nobody can tell whether its session still lives");
-    if (!lists.has(status.uri)) lists.set(status.uri, new StatusList(status.uri, keys, new URL(issuer).origin));
+    if (!lists.has(status.uri)) lists.set(status.uri, new StatusList(status.uri, keys, new URL(metadata.jwks_uri).origin));
     if (await lists.get(status.uri).isRevoked(status.idx)) throw new TokenRefused("the session has ended");
     return claims;
   };

@@ -42,7 +42,7 @@ def _decode(token, keys, kind, **options):
         typ = jwt.get_unverified_header(token).get("typ")
         if not isinstance(typ, str) or typ.lower().removeprefix("application/") != kind:
             raise TokenRefused(f"not of the type {kind}")
-        return jwt.decode(token, keys.get_signing_key_from_jwt(token).key, algorithms=ALGORITHMS, leeway=0, **options)
+        return jwt.decode(token, keys.get_signing_key_from_jwt(token), algorithms=ALGORITHMS, leeway=0, **options)
     except jwt.PyJWKClientConnectionError:
         raise
     except (jwt.PyJWTError, jwt.PyJWKClientError) as error:
@@ -91,10 +91,14 @@ class Verifier:
     """Reads where things are from Relatch's metadata."""
 
     def __init__(self, issuer, audience):
-        metadata = json.loads(_fetch(f"{issuer}/.well-known/oauth-authorization-server")[2])
+        # An issuer with a path has it behind the well-known one (RFC 8414).
+        parts = urllib.parse.urlsplit(issuer)
+        path = f"/.well-known/oauth-authorization-server{parts.path.rstrip('/')}"
+        metadata = json.loads(_fetch(f"{parts.scheme}://{parts.netloc}{path}")[2])
         if metadata["issuer"] != issuer:
             raise ValueError(f"the issuer is {metadata['issuer']}, not {issuer}")
         self._issuer, self._audience = issuer, audience
+        self._origin = urllib.parse.urlsplit(metadata["jwks_uri"])[:2]
         # Fetched again when a token names a key that is not known yet, though not more often than each five seconds.
         self._keys = jwt.PyJWKClient(metadata["jwks_uri"], timeout=PATIENCE, cooldown_duration=5)
         self._lists, self._lock = {}, threading.Lock()
@@ -112,8 +116,7 @@ class Verifier:
         return claims
 
     def _list(self, uri):
-        origin = urllib.parse.urlsplit(self._issuer)[:2]
-        if urllib.parse.urlsplit(uri)[:2] != origin:
+        if urllib.parse.urlsplit(uri)[:2] != self._origin:
             raise TokenRefused("the status list is somebody else's")
         with self._lock:
             return self._lists.setdefault(uri, StatusList(uri, self._keys))

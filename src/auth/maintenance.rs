@@ -116,6 +116,10 @@ impl Work<'_> {
 
     /// Everything in its order, until another instance takes over.
     async fn prune_all(&mut self, began: Instant) -> Result<(), Failure> {
+        // Keys are due whatever becomes of the rows.
+        if let Err(error) = rotate_keys::rotate_when_due(self.auth).await {
+            tracing::warn!(%error, "signing keys could not be rotated; that is tried again later");
+        }
         let now = self.auth.now();
         let cutoff = now.before(self.auth.policy.history_life);
         if !self.prune_sessions(cutoff).await? {
@@ -123,7 +127,6 @@ impl Work<'_> {
         }
         self.purge_users(now.before(USERS_KEPT)).await?;
         self.prune_changes(now.before(CHANGES_KEPT)).await?;
-        rotate_keys::rotate_when_due(self.auth).await?;
         rotate_keys::delete_old_keys(self.auth, cutoff).await?;
         status_lists::prune(self.auth, now).await?;
         if !self.prune_events().await? {

@@ -31,6 +31,7 @@ pub(super) struct KeySource {
     token_life: Duration,
     jwks_max_age: Duration,
     last_reload: Mutex<Option<Instant>>,
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl KeySource {
@@ -41,6 +42,7 @@ impl KeySource {
             token_life: jwt.access_token_life,
             jwks_max_age: jwt.jwks_max_age,
             last_reload: Mutex::new(None),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -112,8 +114,10 @@ impl KeySource {
     }
 }
 
-/// Reads the keys again at once.
+/// Reads the keys again at once. One reading after the other: what was read earlier must not take the place of what was
+/// read later, or a key that was retired meanwhile would be good again.
 pub(super) async fn reload_now(auth: &Auth) -> Result<(), Failure> {
+    let _reading = auth.key_source.reading.lock().await;
     let known = auth.access_tokens.keys();
     let keys = auth.key_source.load(&auth.store, &auth.keyring, Some(&known)).await?;
     auth.access_tokens.replace_keys(keys);

@@ -101,9 +101,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
     let key_source = KeySource::new(&config.jwt);
     if purpose == Purpose::Serve {
         key_source.ensure(&store, &keyring, clock.now()).await?;
-        if known.fingerprint != keyring.primary().fingerprint() {
-            move_to_primary(&keyring, &store, clock.now()).await?;
-        }
+        move_to_primary(&keyring, &store, clock.now()).await?;
     }
     let keys = key_source.load(&store, &keyring, None).await?;
     let access_token_policy = AccessTokenPolicy {
@@ -214,7 +212,8 @@ async fn remember_identity(config: &Config, keyring: &Keyring, store: &Store) ->
     Ok(identity)
 }
 
-/// A secret is being exchanged: signing keys are sealed with the new one, and the store belongs to it from now on.
+/// While a secret is exchanged: signing keys are sealed with the new one, and the store belongs to it from now on. An
+/// instance that still has the old one may have made keys since another did this, so that each looks for itself.
 async fn move_to_primary(keyring: &Keyring, store: &Store, now: Timestamp) -> Result<(), StartError> {
     let stored = store.read(crate::store::signing_keys::all).await.map_err(StartError::Store)?;
     let mut resealed = Vec::new();
@@ -223,11 +222,19 @@ async fn move_to_primary(keyring: &Keyring, store: &Store, now: Timestamp) -> Re
         resealed.push((key.kid.clone(), signing_keys::reseal(key, keyring, nonce).map_err(Failure::from)?));
     }
     let fingerprint = keyring.primary().fingerprint().to_owned();
+    let remembered = store.read(|connection| meta::get(connection, Fact::SecretFingerprint));
+    let is_remembered = remembered.await.map_err(StartError::Store)?.as_ref() == Some(&fingerprint);
+    if is_remembered && resealed.is_empty() {
+        return Ok(());
+    }
     store
         .write(move |connection| {
             dialect::lock(connection, Lock::Setup)?;
             for (kid, sealed) in &resealed {
                 crate::store::signing_keys::reseal(connection, kid, sealed, &fingerprint)?;
+            }
+            if is_remembered {
+                return Ok(());
             }
             meta::set(connection, Fact::SecretFingerprint, &fingerprint)?;
             let nobody = Client::default();

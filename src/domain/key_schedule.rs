@@ -8,9 +8,9 @@ use crate::domain::timestamp::Timestamp;
 
 /// Another instance may have signed a little longer with a key that was superseded.
 const SLACK: Duration = Duration::from_secs(60);
-/// How much longer than verifiers may keep the published keys a key waits before it signs: instances' clocks differ, and
-/// they read of a new key within a second.
-const LEAD: Duration = Duration::from_secs(5);
+/// How much longer than verifiers may keep the published keys a key waits before it signs: two instances' clocks differ by
+/// ten seconds at most, they read of a new key within one, and it is made a little before it is published.
+const LEAD: Duration = Duration::from_secs(15);
 
 /// The schedule of one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,18 +102,29 @@ impl KeySchedule {
     }
 }
 
-/// Which of the keys signs now. A clock that is behind all of them, even a little, gets the one that comes first.
+/// Which of the keys signs now. A clock that is behind all of them, even a little, gets the one that comes first. Where none
+/// takes the last one's place, since other instances sign with a configured key already, it goes on.
 pub fn signing<'a>(keys: impl Iterator<Item = &'a KeySchedule> + Clone, now: Timestamp) -> Option<usize> {
     let scheduled = keys.enumerate().filter(|(_, key)| key.retired_at.is_none() && key.signs_from.is_some());
     let signs = |key: &KeySchedule| key.has_begun(now) && key.superseded_at.is_none_or(|at| at > now);
     let now_signing = scheduled.clone().filter(|(_, key)| signs(key)).max_by_key(|(_, key)| key.signs_from);
     let first_ahead = || scheduled.clone().filter(|(_, key)| !key.has_begun(now)).min_by_key(|(_, key)| key.signs_from);
-    now_signing.or_else(first_ahead).map(|(index, _)| index)
+    let last = || scheduled.clone().max_by_key(|(_, key)| key.superseded_at);
+    now_signing.or_else(first_ahead).or_else(last).map(|(index, _)| index)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_goes_on_with_the_last_key_while_others_sign_with_a_configured_one() {
+        let keys = [key(0, Some(0), Some(100)), key(0, Some(100), Some(200))];
+        assert_eq!(signing(keys.iter(), at(150)), Some(1));
+        assert_eq!(signing(keys.iter(), at(300)), Some(1));
+        let retired = KeySchedule { retired_at: Some(at(250)), ..keys[1] };
+        assert_eq!(signing([keys[0], retired].iter(), at(300)), Some(0));
+    }
 
     const LIFE: Duration = Duration::from_secs(900);
     const MAX_AGE: Duration = Duration::from_secs(600);
@@ -152,13 +163,13 @@ mod tests {
         keys[0].retired_at = Some(at(20));
         assert_eq!(signing(keys.iter(), at(19)), Some(1), "what was retired signs for nobody");
         assert!(!keys[0].is_accepted(at(15), LIFE));
-        assert_eq!(signing([key(0, Some(0), Some(5))].iter(), at(6)), None);
+        assert_eq!(signing([key(0, Some(0), Some(5))].iter(), at(6)), Some(0), "nobody else does");
         assert_eq!(signing([key(0, None, None)].iter(), at(6)), None);
     }
 
     #[test]
     fn a_key_waits_as_long_as_verifiers_may_keep_the_keys_from_before_it() {
-        assert_eq!(key(0, None, None).earliest_start(MAX_AGE, at(0)), at(605));
+        assert_eq!(key(0, None, None).earliest_start(MAX_AGE, at(0)), at(615));
         assert_eq!(key(0, None, None).earliest_start(MAX_AGE, at(700)), at(700));
         assert_eq!(key(0, None, None).earliest_start(Duration::from_secs(1), at(0)), at(2));
     }

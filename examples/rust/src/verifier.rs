@@ -56,6 +56,7 @@ pub enum Refusal {
 
 /// Verifies tokens with what it fetched from Relatch.
 pub struct Verifier {
+    origin: url::Origin,
     issuer: String,
     audience: String,
     keys: Keys,
@@ -75,11 +76,15 @@ impl Verifier {
             "this was built without TLS; start it with: cargo run --features https"
         );
         let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
-        let url = format!("{issuer}/.well-known/oauth-authorization-server");
-        let metadata: Metadata = http.get(&url).send().await?.error_for_status()?.json().await.context(url)?;
+        // An issuer with a path has it behind the well-known one (RFC 8414).
+        let mut url = reqwest::Url::parse(issuer)?;
+        url.set_path(&format!("/.well-known/oauth-authorization-server{}", url.path().trim_end_matches('/')));
+        let metadata: Metadata =
+            http.get(url.clone()).send().await?.error_for_status()?.json().await.context(url.to_string())?;
         ensure!(metadata.issuer == issuer, "the issuer is {}, not {issuer}", metadata.issuer);
+        let origin = reqwest::Url::parse(&metadata.jwks_uri)?.origin();
         let keys = Keys { http, uri: metadata.jwks_uri, kept: Mutex::default() };
-        Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys, lists: Mutex::default() })
+        Ok(Self { origin, issuer: issuer.to_owned(), audience: audience.to_owned(), keys, lists: Mutex::default() })
     }
 
     /// The claims of a token that is accepted now.
@@ -104,7 +109,7 @@ impl Verifier {
     }
 
     async fn list(&self, uri: &str) -> Result<Arc<StatusList>, Refusal> {
-        let is_ours = uri.strip_prefix(&self.issuer).is_some_and(|path| path.starts_with('/'));
+        let is_ours = reqwest::Url::parse(uri).is_ok_and(|uri| uri.origin() == self.origin);
         if !is_ours {
             return Err(Refusal::Token("the status list is somebody else's".to_owned()));
         }

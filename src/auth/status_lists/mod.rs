@@ -68,6 +68,8 @@ struct State {
     /// Somebody is reading what was unread until then: it is not known yet.
     is_being_read: bool,
     followed_at: Option<Instant>,
+    /// When it was last looked which lists there are, for one that was asked for and is not known.
+    looked_at: Option<Instant>,
 }
 
 /// A list in memory.

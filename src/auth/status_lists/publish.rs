@@ -67,6 +67,13 @@ pub async fn show(auth: &Auth, name: &str) -> Result<Option<Arc<Published>>, Fai
     if !lists.state().is_followed() {
         follow::catch_up(auth).await?;
     }
+    if lists.state().find(name).is_none() {
+        // Another instance may have begun it.
+        let all = auth.read(store::all).await?;
+        let mut state = lists.state();
+        state.looked_at = Some(Instant::now());
+        all.iter().for_each(|list| state.add(list));
+    }
     // What is signed is as old as the reading, however long that takes.
     let mut began = Instant::now();
     for _ in 0..READINGS {
@@ -105,7 +112,7 @@ impl State {
             Some((false, Some(published))) if self.is_settled() && published.is_fresh(terms, &kid, auth.now()) => {
                 Verdict::Answer(Some(Arc::clone(published)))
             }
-            None if self.is_settled() => Verdict::Answer(None),
+            None if self.is_settled() && self.looked_at.is_some_and(|at| at.elapsed() < EVERY) => Verdict::Answer(None),
             _ => Verdict::Work,
         })
     }

@@ -29,7 +29,7 @@ async fn the_key_that_signs_comes_first_and_those_before_it_go_out_of_use() {
     assert!(page.texts("dd code").contains(&"http://127.0.0.1:8080/.well-known/jwks.json".to_owned()), "{page:?}");
     assert!(page.texts("dl.facts dd")[2].starts_with("every 90 days"), "{page:?}");
     let old = page.texts("code.id");
-    app.advance(Duration::from_secs(605));
+    app.advance(Duration::from_secs(615));
     let superseded = app.now();
     let page = browser.submit(&page.form(ROTATE)).await.expect_status(200);
     let page = match page.heading().as_str() {
@@ -63,7 +63,7 @@ async fn a_switch_that_lies_ahead_is_announced_and_not_arranged_twice() {
     let asked = browser.submit(&page.form(ROTATE)).await.expect_status(200);
     browser.submit(&asked.form(ROTATE)).await.expect_redirect("/admin/keys");
     let page = browser.get("/admin/keys").await.expect_status(200);
-    let at = app.now().after(Duration::from_secs(605)).to_string();
+    let at = app.now().after(Duration::from_secs(615)).to_string();
     assert!(page.texts(".flash")[0].starts_with("✓ The next key signs from "), "{page:?}");
     assert_eq!(page.attributes("dl.facts time", "datetime"), [at]);
     assert_eq!(roles(&page), ["● current", "◔ next", "◔ next"]);

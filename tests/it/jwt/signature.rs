@@ -110,7 +110,7 @@ async fn f5_a_key_verifies_its_own_algorithm_alone() {
     let (es256, header, claims) = (before.signer.clone(), before.header.clone(), before.claims.clone());
     let app = before.app.restart(&variables("RS256")).await;
     // Until then the new key is published and does not sign.
-    app.advance(std::time::Duration::from_secs(605));
+    app.advance(std::time::Duration::from_secs(615));
     let person = app.sign_in(&person.username).await;
     let now = Forge::on(app, person).await;
     now.accepts("of the key that signs", &now.unchanged()).await;

@@ -9,7 +9,7 @@ use relatch::domain::client::Client;
 use serde_json::{Value, json};
 
 use super::{KNOWN, kid_of, kids, rotate};
-use crate::harness::{Binary, Database, PASSWORD, TestApp};
+use crate::harness::{Binary, Database, PASSWORD, SECRET_KEY, TestApp};
 use crate::jwt::part;
 
 /// Waits until both instances publish the same keys, which takes a moment.
@@ -118,4 +118,22 @@ async fn g8_two_processes_and_a_command_agree() {
         let token = server.post("/api/auth/login", &login).await.expect_status(200).text_at("jwtToken");
         server.get_as(&token, "/api/users/profile").await.expect_status(200);
     }
+}
+
+#[tokio::test]
+async fn a_key_that_an_instance_with_the_old_secret_made_meanwhile_is_sealed_anew_before_that_secret_goes() {
+    let old = ("SECRET_KEY", SECRET_KEY);
+    let new = ("SECRET_KEY", "YW5vdGhlci1zZWNyZXQtb2YtdGhpcnR5LXR3by1ieXRlcyE=");
+    let accepted = |(_, secret)| ("SECRET_KEYS_ACCEPTED", secret);
+    let database = Arc::new(Database::create());
+    let slow = TestApp::on(Arc::clone(&database), &[old, accepted(new)]).await;
+    let quick = TestApp::on(Arc::clone(&database), &[new, accepted(old)]).await;
+    let rotated = rotate_keys(slow.app.auth(), Actor::Operator, Haste::Emergency, &Client::default()).await.unwrap();
+    drop(slow);
+    let swapped = TestApp::on(Arc::clone(&database), &[new, accepted(old)]).await;
+    drop((quick, swapped));
+    let alone = TestApp::on(database, &[new]).await;
+    let person = alone.user("saif").await;
+    assert_eq!(part(&person.access_token, 0)["kid"], rotated.kid.as_str());
+    person.profile().await.expect_status(200);
 }

@@ -61,7 +61,7 @@ async fn g8_a_key_signs_only_after_it_has_been_published_for_as_long_as_keys_are
     assert_eq!((&again.kid, again.signs_from, again.was_scheduled), (&second, made.after(KNOWN), true));
     assert_eq!(kids(&app).await.len(), 3);
 
-    app.advance(Duration::from_secs(544));
+    app.advance(Duration::from_secs(554));
     assert_eq!(kid_of(&token(&app, &mut person).await), first, "a second too early");
     app.advance(Duration::from_secs(1));
     let new = token(&app, &mut person).await;
