@@ -63,7 +63,14 @@ try {
   await picture("revoke-matching", "/admin/sessions?agent=curl", { look: ["light"], then: () => ask("Revoke all that match")(page) });
   await picture("audit", "/admin/audit");
   await picture("audit", "/admin/audit", phone);
-  await picture("keys", "/admin/keys", { look: ["light"] });
+  await page.goto(`${server.base}/admin/clients/new`);
+  await page.getByLabel("Name").fill("Billing API");
+  for (const scope of ["introspect", "users:read"]) await page.locator(`input[value="${scope}"]`).check();
+  await press("Register")();
+  await picture("clients", "/admin/clients");
+  await page.getByRole("link", { name: "Billing API" }).click();
+  await picture("client", new URL(page.url()).pathname, { look: ["light"] });
+  await picture("keys", "/admin/keys");
   await picture("settings", "/admin/settings", { look: ["light"] });
   await picture("maintenance", "/admin/maintenance");
   await picture("my-account", "/admin/me", { look: ["light"] });
