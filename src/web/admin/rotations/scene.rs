@@ -194,7 +194,8 @@ pub fn lay_out(facts: &Facts<'_>, zone: &Zone, canvas: Canvas) -> Scene {
         let column = at.get(&presented.get()).copied();
         let folded = || {
             let behind = at.iter().find(|(generation, _)| **generation > presented.get());
-            behind.map_or(0, |(_, column)| column.saturating_sub(1))
+            // One that is newer than all belongs behind them.
+            behind.map_or(columns.saturating_sub(1), |(_, column)| column.saturating_sub(1))
         };
         cross(facts, zone, place(column.unwrap_or_else(folded)), canvas)
     });
@@ -327,7 +328,9 @@ fn cross(facts: &Facts<'_>, zone: &Zone, x: usize, canvas: Canvas) -> Cross {
     let presented = facts.presented.map_or(0, |presented| presented.get());
     let when = facts.end().map_or_else(String::new, |(time, _)| zone.clock(time));
     let from = facts.ended_ip.map_or_else(String::new, |ip| format!(", {}", short(&ip.to_string())));
-    let words = [format!("g{presented} presented again"), format!("{when}{from}")];
+    let is_newer = presented > facts.session.generation.get();
+    let what = if is_newer { "presented, newer than the store" } else { "presented again" };
+    let words = [format!("g{presented} {what}"), format!("{when}{from}")];
     let to_the_right = Cross { x, words_x: x + BESIDE, anchor: "start", words };
     if to_the_right.reach() <= canvas.width(canvas.columns) {
         return to_the_right;

@@ -237,6 +237,19 @@ fn an_old_token_whose_generation_is_folded_is_crossed_at_the_fold() {
 }
 
 #[test]
+fn a_token_that_is_newer_than_the_store_is_crossed_behind_all_that_the_store_knows() {
+    let mut told = told(7).ended(EndReason::StoreRolledBack);
+    told.presented = Generation::new(9);
+    for canvas in [WIDE, NARROW] {
+        let scene = told.scene(canvas);
+        check(&scene, canvas);
+        let (cross, end) = (scene.cross.expect("a cross"), scene.end.expect("an end"));
+        assert_eq!(cross.x, end.x);
+        assert_eq!(cross.words[0], "g9 presented, newer than the store");
+    }
+}
+
+#[test]
 fn every_end_has_a_sentence_and_a_word() {
     for reason in EndReason::ALL {
         let told = told(3).ended(reason);
