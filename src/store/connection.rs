@@ -3,10 +3,12 @@
 //! The kind is chosen by the parsed [`DatabaseUrl`], never by what a string looks like.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
-use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
+use diesel::result::Error::DatabaseError;
+use diesel::{Connection, ConnectionError, PgConnection, QueryResult, SqliteConnection};
 
 use crate::config::DatabaseUrl;
 use crate::secret::Secret;
@@ -27,6 +29,10 @@ mod any {
         Sqlite(SqliteConnection),
     }
 }
+
+/// How long a new SQLite file may be fought for, and how long whoever was sent away waits before trying again.
+const WAL_PATIENCE: Duration = Duration::from_secs(5);
+const WAL_PAUSE: Duration = Duration::from_millis(5);
 
 /// Opens connections of one kind to one database; the r2d2 manager.
 #[derive(Clone, Debug)]
@@ -115,11 +121,10 @@ fn with_limits(url: &str) -> Secret<String> {
 fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectError> {
     let path = path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
     let mut connection = SqliteConnection::establish(path)?;
-    // The timeout comes first: switching to WAL needs a lock that a starting neighbour may hold.
+    connection.batch_execute("PRAGMA busy_timeout = 5000;")?;
+    switch_to_wal(&mut connection)?;
     connection.batch_execute(
-        "PRAGMA busy_timeout = 5000;
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
+        "PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA temp_store = MEMORY;",
     )?;
@@ -133,6 +138,22 @@ fn open_sqlite(path: &Path, access: Access) -> Result<AnyConnection, ConnectErro
         Access::Write => "PRAGMA cache_size = -24000;",
     })?;
     Ok(AnyConnection::Sqlite(connection))
+}
+
+/// A new file is switched by whoever comes first, which needs a lock for itself alone. Of two who want that at once SQLite
+/// sends one away without waiting, since each of them holds up the other.
+fn switch_to_wal(connection: &mut SqliteConnection) -> QueryResult<()> {
+    let began = Instant::now();
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(DatabaseError(_, details))
+                if details.message().contains("locked") && began.elapsed() < WAL_PATIENCE =>
+            {
+                std::thread::sleep(WAL_PAUSE);
+            }
+            switched => return switched,
+        }
+    }
 }
 
 /// Opens an SQLite file that must be there, and changes nothing about it.
@@ -181,6 +202,24 @@ impl r2d2::ManageConnection for Connector {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn eight_that_open_a_new_file_at_the_same_moment_all_get_in() {
+        for _ in 0..40 {
+            let folder = tempfile::tempdir().unwrap();
+            let connector = Connector::Sqlite { path: folder.path().join("new.db"), access: Access::Write };
+            let barrier = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                let openers = [(); 8].map(|()| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        connector.open().map(drop)
+                    })
+                });
+                openers.into_iter().for_each(|opener| opener.join().unwrap().unwrap());
+            });
+        }
+    }
 
     #[test]
     fn a_url_says_how_long_to_wait_or_gets_our_limits() {
