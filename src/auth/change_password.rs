@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Auth;
+use super::console::{Guess, Guesser};
 use super::failure::Failure;
 use super::pair::{NewSession, Pair};
 use super::passwords::Verification;
@@ -21,6 +22,9 @@ pub enum ChangePasswordError {
     /// The current password was not given correctly.
     #[error("the current password is wrong")]
     WrongPassword,
+    /// It was not, too many times in a row, and the session of the console has ended.
+    #[error("the current password was wrong too many times")]
+    TooManyWrong,
     /// The new password is not acceptable.
     #[error(transparent)]
     Unacceptable(#[from] PasswordError),
@@ -47,17 +51,17 @@ pub async fn change_password(
     let session = NewSession::draw(auth, user.id, client, now).await?;
     let begun = session.clone();
     let begin = move |connection: &mut _, _: &User| begun.begin(connection).map(|()| begun.id());
-    let user = replace_password(auth, user, current, new, client, begin).await?;
+    let user = replace_password(auth, user, None, (current, new), client, begin).await?;
     Ok(session.pair(auth, user)?)
 }
 
 /// Replaces the password and ends all sessions; `begin` begins another in the same transaction, for the user as they
-/// are afterwards.
+/// are afterwards. In a session of the console, wrong passwords are counted.
 pub(super) async fn replace_password(
     auth: &Auth,
     user: &User,
-    current: &str,
-    new: &str,
+    guesser: Option<Guesser>,
+    (current, new): (&str, &str),
     client: &Client,
     begin: impl Fn(&mut AnyConnection, &User) -> QueryResult<SessionId> + Send + 'static,
 ) -> Result<User, ChangePasswordError> {
@@ -68,12 +72,19 @@ pub(super) async fn replace_password(
     let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
     if auth.passwords.verify(current, stored).await.map_err(Failure::from)? == Verification::Wrong {
         let (now, client) = (auth.now(), client.clone());
-        auth.write(move |connection| {
-            let event = Event::new(Kind::PasswordChangeFailed, now, By::User(id), &client).about(id);
-            audit_events::record(connection, &event)
-        })
-        .await?;
-        return Err(ChangePasswordError::WrongPassword);
+        let note = move |connection: &mut _| match guesser {
+            Some(guesser) => guesser.note_wrong(connection, Kind::PasswordChangeFailed, now, &client),
+            None => {
+                let event = Event::new(Kind::PasswordChangeFailed, now, By::User(id), &client).about(id);
+                audit_events::record(connection, &event).map(|()| Guess::Wrong)
+            }
+        };
+        let noted = if guesser.is_some() { auth.write_change(note).await? } else { auth.write(note).await? };
+        return Err(match noted {
+            Guess::Wrong => ChangePasswordError::WrongPassword,
+            Guess::Last => ChangePasswordError::TooManyWrong,
+            Guess::TooLate => ChangePasswordError::AccountChanged,
+        });
     }
     let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
     let now = auth.now();
@@ -81,7 +92,8 @@ pub(super) async fn replace_password(
         .write_change({
             let (version, client) = (user.security_version, client.clone());
             move |connection| {
-                if !users::change_password(connection, id, version, &hash, now)? {
+                let in_time = guesser.map_or(Ok(true), |guesser| guesser.forgive(connection, now))?;
+                if !in_time || !users::change_password(connection, id, version, &hash, now)? {
                     return Ok(None);
                 }
                 let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };

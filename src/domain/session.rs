@@ -123,11 +123,13 @@ pub enum EndReason {
     TooManySessions,
     /// It reached the last generation.
     GenerationsUsedUp,
+    /// In a session of the console, the password that is asked for again was wrong too many times in a row.
+    WrongPasswords,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Logout,
         Self::LogoutAll,
         Self::EndedByUser,
@@ -141,6 +143,7 @@ impl EndReason {
         Self::StoreRestored,
         Self::TooManySessions,
         Self::GenerationsUsedUp,
+        Self::WrongPasswords,
     ];
 
     /// The stable name, on the wire and in the database.
@@ -159,6 +162,7 @@ impl EndReason {
             Self::StoreRestored => "store_restored",
             Self::TooManySessions => "too_many_sessions",
             Self::GenerationsUsedUp => "generations_used_up",
+            Self::WrongPasswords => "wrong_passwords",
         }
     }
 

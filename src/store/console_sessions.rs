@@ -97,6 +97,27 @@ pub fn keep(connection: &mut AnyConnection, key_digest: &[u8; 32], state: &str) 
     Ok(changed == 1)
 }
 
+/// Counts a wrong password, and says how many it were in a row; `None` when there were as many as may be before.
+pub fn count_wrong_password(connection: &mut AnyConnection, id: SessionId, at_most: i32) -> QueryResult<Option<i32>> {
+    let row = console_sessions::table
+        .filter(console_sessions::session_id.eq(id.as_bytes().as_slice()))
+        .filter(console_sessions::wrong_passwords.lt(at_most));
+    diesel::update(row)
+        .set(console_sessions::wrong_passwords.eq(console_sessions::wrong_passwords + 1))
+        .returning(console_sessions::wrong_passwords)
+        .get_result(connection)
+        .optional()
+}
+
+/// Counts wrong passwords from none on; `false` when there were as many as may be.
+pub fn forgive_wrong_passwords(connection: &mut AnyConnection, id: SessionId, at_most: i32) -> QueryResult<bool> {
+    let row = console_sessions::table
+        .filter(console_sessions::session_id.eq(id.as_bytes().as_slice()))
+        .filter(console_sessions::wrong_passwords.lt(at_most));
+    let changed = diesel::update(row).set(console_sessions::wrong_passwords.eq(0)).execute(connection)?;
+    Ok(changed == 1)
+}
+
 /// Gives the session another key, since the password was given again.
 pub fn renew(
     connection: &mut AnyConnection,

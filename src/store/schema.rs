@@ -194,6 +194,7 @@ diesel::table! {
         security_version -> BigInt,
         state -> Text,
         confirmed_at -> BigInt,
+        wrong_passwords -> Integer,
     }
 }
 

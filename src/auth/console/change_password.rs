@@ -1,7 +1,7 @@
 //! Changing one's password in the console. Every earlier session ends, and one of the console begins.
 
 use super::begin::NewConsoleSession;
-use super::{ConsoleUser, SignedIn};
+use super::{ConsoleUser, Guesser, SignedIn};
 use crate::auth::Auth;
 use crate::auth::change_password::{ChangePasswordError, replace_password};
 use crate::domain::client::Client;
@@ -19,6 +19,7 @@ pub async fn change_password(
     let begin = move |connection: &mut _, user: &crate::domain::user::User| {
         begun.begin(connection, user.id, user.security_version).map(|()| begun.id())
     };
-    let user = replace_password(auth, &user.principal.user, current, new, client, begin).await?;
+    let guesser = Some(Guesser::of(user));
+    let user = replace_password(auth, &user.principal.user, guesser, (current, new), client, begin).await?;
     Ok(session.signed_in(user))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ConsoleUser;
+use super::{ConsoleUser, Guess, Guesser};
 use crate::auth::failure::Failure;
 use crate::auth::passwords::Verification;
 use crate::auth::{Auth, entropy};
@@ -22,6 +22,9 @@ pub enum ConfirmError {
     /// It is not the user's password.
     #[error("the password is wrong")]
     WrongPassword,
+    /// It was wrong too many times in a row, and the session has ended.
+    #[error("the password was wrong too many times")]
+    TooManyWrong,
     /// The session ended or the account was changed meanwhile.
     #[error("the session is not what it was when this began")]
     SessionChanged,
@@ -39,16 +42,16 @@ pub async fn confirm_password(
     client: &Client,
 ) -> Result<Secret<String>, ConfirmError> {
     let password = Password::from_login(password).map_err(|_| ConfirmError::WrongPassword)?;
-    let id = user.principal.user.id;
+    let (id, guesser) = (user.principal.user.id, Guesser::of(user));
     let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
     if auth.passwords.verify(password, stored).await.map_err(Failure::from)? == Verification::Wrong {
-        let (now, session, client) = (auth.now(), user.session.id, client.clone());
-        auth.write(move |connection| {
-            let event = Event::new(Kind::PasswordConfirmFailed, now, By::User(id), &client).about(id);
-            audit_events::record(connection, &event.of_session(session))
-        })
-        .await?;
-        return Err(ConfirmError::WrongPassword);
+        let (now, client) = (auth.now(), client.clone());
+        let note = move |connection: &mut _| guesser.note_wrong(connection, Kind::PasswordConfirmFailed, now, &client);
+        return Err(match auth.write_change(note).await? {
+            Guess::Wrong => ConfirmError::WrongPassword,
+            Guess::Last => ConfirmError::TooManyWrong,
+            Guess::TooLate => ConfirmError::SessionChanged,
+        });
     }
     let client = client.clone();
     let key = entropy::secret_text().map_err(Failure::from)?;
@@ -61,7 +64,10 @@ pub async fn confirm_password(
             let holds = found.is_some_and(|(session, user)| {
                 session.is_live(now) && user.is_active() && user.security_version == version
             });
-            if !holds || !console_sessions::renew(connection, session, &digest, now)? {
+            if !holds
+                || !guesser.forgive(connection, now)?
+                || !console_sessions::renew(connection, session, &digest, now)?
+            {
                 return Ok(false);
             }
             let event = Event::new(Kind::PasswordConfirmed, now, By::User(id), &client).about(id);

@@ -10,7 +10,7 @@ use super::form::{Fields, FormErrors, Posted};
 use super::guard::Console;
 use super::moment::{Moment, Zone};
 use super::page::{self, Layout, Tab};
-use super::sign_in;
+use super::{sign_in, signed_out};
 use crate::auth::change_password::ChangePasswordError;
 use crate::auth::console;
 use crate::auth::end_session::end_own_session;
@@ -77,6 +77,8 @@ pub async fn change_password(
         Err(ChangePasswordError::WrongPassword) => {
             FormErrors::one("current_password", "The current password is wrong.")
         }
+        Err(ChangePasswordError::TooManyWrong) => return signed_out::after_wrong_passwords(),
+        Err(ChangePasswordError::AccountChanged) => return Ok(page::see_other("/admin/sign-in")),
         Err(ChangePasswordError::Unacceptable(error)) => {
             FormErrors::one("new_password", format!("The new password {error}."))
         }

@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use super::form::{Fields, FormErrors, Posted, TOKEN};
 use super::guard::{Console, to_sign_in};
 use super::page::{self, Layout, Tab};
+use super::signed_out;
 use crate::auth::console::{ConfirmError, confirm_password};
 use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
@@ -71,6 +72,7 @@ impl Posted {
                 let errors = FormErrors::one(PASSWORD, "The password is wrong.");
                 Err(page::instead(ask(request, &console, &fields, errors)?))
             }
+            Err(ConfirmError::TooManyWrong) => Err(page::instead(signed_out::after_wrong_passwords()?)),
             Err(ConfirmError::SessionChanged) => Err(page::instead(to_sign_in(request))),
             Err(ConfirmError::Failed(failure)) => Err(Problem::from(failure).into()),
         }

@@ -30,6 +30,7 @@ pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod sign_out;
+mod signed_out;
 pub mod users;
 pub mod visitor;
 

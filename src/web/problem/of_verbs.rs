@@ -106,6 +106,7 @@ impl From<ChangePasswordError> for Problem {
             }
             ChangePasswordError::NotFound => Self::new(Code::NotFound),
             ChangePasswordError::AccountChanged => Self::new(Code::AccountChanged),
+            ChangePasswordError::TooManyWrong => Self::new(Code::InvalidToken),
             ChangePasswordError::Failed(failure) => failure.into(),
         }
     }

@@ -364,6 +364,7 @@ fn end_words(facts: &Facts<'_>, time: Timestamp, zone: &Zone, day: &mut String) 
             EndReason::StoreRolledBack | EndReason::StoreRestored => "old store",
             EndReason::TooManySessions => "too many",
             EndReason::GenerationsUsedUp => "used up",
+            EndReason::WrongPasswords => "guesses",
         },
     };
     let mut words = vec![word.to_owned(), zone.clock(time)];

@@ -130,6 +130,7 @@ fn why(facts: &Facts<'_>, reason: EndReason) -> String {
         EndReason::GenerationsUsedUp => {
             "it had no refresh token left: it was refreshed 2,147,483,647 times.".to_owned()
         }
+        EndReason::WrongPasswords => format!("a wrong password was given too many times in a row{from}."),
     }
 }
 

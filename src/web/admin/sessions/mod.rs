@@ -67,6 +67,7 @@ fn reason_words(reason: EndReason, ended_by: Option<&str>, id: Option<UserId>) -
         EndReason::StoreRestored => "the store was restored",
         EndReason::TooManySessions => "too many sessions of the user",
         EndReason::GenerationsUsedUp => "no generation was left",
+        EndReason::WrongPasswords => "too many wrong passwords",
     };
     words.to_owned()
 }

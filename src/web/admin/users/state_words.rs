@@ -47,5 +47,6 @@ pub(super) const fn why(reason: EndReason) -> &'static str {
         EndReason::StoreRestored => "the store was restored",
         EndReason::TooManySessions => "too many sessions",
         EndReason::GenerationsUsedUp => "used up",
+        EndReason::WrongPasswords => "too many wrong passwords",
     }
 }
