@@ -6,7 +6,7 @@ use relatch::auth::session_search::{From, SessionSearch, StateFilter, search_ses
 use reqwest::Method;
 
 use super::session_list::{listed, sign_in_from};
-use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp};
+use crate::harness::{Answer, Browser, PASSWORD, PageForm, Person, TestApp, execute};
 
 async fn expect_ended(app: &TestApp, person: &Person) {
     person.profile().await.expect_problem(401, "invalid_token");
@@ -166,7 +166,9 @@ async fn m10_all_that_match_take_the_password_unless_the_filter_names_one_user()
         mara.profile().await.expect_status(200);
     }
     let page = browser.get("/admin/sessions?user=saif").await;
-    submit_and_confirm(&browser, &page.form(action)).await.expect_redirect("/admin/sessions?user=saif");
+    submit_and_confirm(&browser, &page.form(action))
+        .await
+        .expect_redirect(&format!("/admin/sessions?user={}", saif.id));
     expect_ended(&app, &saif).await;
     mara.profile().await.expect_status(200);
     let page = browser.get("/admin/sessions?role=User").await;
@@ -174,6 +176,40 @@ async fn m10_all_that_match_take_the_password_unless_the_filter_names_one_user()
     let given = asked.form(action).with("confirm_password", PASSWORD);
     browser.submit(&given).await.expect_redirect("/admin/sessions?role=User");
     expect_ended(&app, &mara).await;
+}
+
+#[tokio::test]
+async fn the_page_that_asks_says_whom_the_filter_came_to_and_carries_their_id() {
+    let app = TestApp::start().await;
+    let browser = app.console("root").await;
+    let (saif, mara) = (app.user("saif").await, app.user("mara").await);
+    // A name that is the id of somebody else.
+    let digits = app.user(&format!("{}", 1_000 + saif.id)).await;
+    execute(
+        &app.database,
+        &format!("UPDATE users SET username = '{}', username_key = '{}' WHERE id = {}", saif.id, saif.id, digits.id),
+    )
+    .await;
+    let action = "/admin/sessions/revoke-matching";
+    for (user, person, name) in
+        [("saif", &saif, "saif"), (&saif.id.to_string(), &saif, "saif"), ("MARA@example.com", &mara, "mara")]
+    {
+        let path = format!("/admin/sessions?user={}", user.replace('@', "%40"));
+        let asked = browser.submit(&browser.get(&path).await.form(action)).await.expect_status(200);
+        let expected = format!("Only where the user is {name} (id {}).", person.id);
+        assert!(asked.texts(".confirmation li").contains(&expected), "{asked:?}");
+        assert_eq!(asked.form(action).value("user"), person.id.to_string());
+    }
+    // Between the question and the answer the name has gone to another.
+    let asked = browser.submit(&browser.get("/admin/sessions?user=saif").await.form(action)).await;
+    for (id, name) in [(saif.id, "old"), (mara.id, "saif")] {
+        let sql = format!("UPDATE users SET username = '{name}', username_key = '{name}' WHERE id = {id}");
+        execute(&app.database, &sql).await;
+    }
+    browser.submit(&asked.form(action)).await.expect_status(303);
+    expect_ended(&app, &saif).await;
+    app.refresh(&mara.refresh_token).await.expect_status(200);
+    app.refresh(&digits.refresh_token).await.expect_status(200);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::auth::session_search::{From, Order, SessionSearch, StateFilter};
 use crate::auth::users::find_user_by_name;
 use crate::domain::role::Role;
 use crate::domain::session::SessionKind;
+use crate::domain::user::UserId;
 use crate::web::admin::form::{Fields, FormErrors};
 use crate::web::admin::guard::Console;
 use crate::web::problem::Problem;
@@ -84,6 +85,11 @@ impl Asked {
             .filter(|(_, value)| !text(value).is_empty())
             .map(|(name, value)| (name, value.as_deref().unwrap_or_default().trim()))
             .collect()
+    }
+
+    /// The same for the user whom it came to, by their id: a name can be another's by the time it is looked up again.
+    pub(super) fn of_user(self, id: UserId) -> Self {
+        Self { user: Some(id.to_string()), ..self }
     }
 
     /// The fields of a form that carries this along.

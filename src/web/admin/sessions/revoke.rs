@@ -9,6 +9,7 @@ use crate::auth::bulk_revocation::{BulkError, BulkFilter, end_matching};
 use crate::auth::end_session::{EndError, end_session, end_these_sessions};
 use crate::auth::session_search::{StateFilter, Tally, count_sessions};
 use crate::auth::sessions::find_session;
+use crate::auth::users::find_user;
 use crate::domain::client::Client;
 use crate::domain::session::SessionId;
 use crate::web::admin::confirm::Confirmation;
@@ -97,16 +98,26 @@ pub async fn revoke_matching_sessions(
             count_sessions(&state.auth, search.filter.clone(), StateFilter::Live).await.map_err(Problem::from)?;
         let count = number_of(tally);
         let mut affected = vec![format!("{count} match the filter now. All that match when you confirm end at once.")];
+        if let Some(id) = search.filter.user_id {
+            // What was written can be a name and another's id: it is said whom it came to.
+            let user = find_user(&state.auth, id).await.map_err(Problem::from)?;
+            let name = user.ok_or_else(|| Problem::new(Code::NotFound))?.username;
+            affected.push(format!("Only where the user is {} (id {id}).", name.as_str()));
+        }
         affected.extend(
             asked
                 .pairs()
                 .iter()
-                .filter(|(name, _)| !["size", "order", "state"].contains(name))
+                .filter(|(name, _)| !["user", "size", "order", "state"].contains(name))
                 .map(|(name, value)| format!("Only where {} {value}.", label(name))),
         );
         affected.push("If your own session matches, you are signed out.".to_owned());
         let title = format!("Revoke {}?", count_in_title(tally));
         let action = "/admin/sessions/revoke-matching";
+        let asked = match search.filter.user_id {
+            Some(id) => asked.of_user(id),
+            None => asked,
+        };
         return Ok(ask(&posted.console, &state, &title, affected, action, asked.fields(), back)?);
     }
     let console = match search.filter.user_id {
@@ -191,7 +202,6 @@ fn own_is_among(console: &Console, ids: &[SessionId]) -> bool {
 
 fn label(name: &str) -> &'static str {
     match name {
-        "user" => "the user is",
         "role" => "the user's role is",
         "ip" => "the last address is in",
         "agent" => "the agent contains",
