@@ -35,6 +35,8 @@ const LINE_BELOW_CROSS: usize = 84;
 const BELOW: usize = 72;
 /// How far from the cross its words are.
 const BESIDE: usize = 14;
+/// The room that a third line of its words takes.
+const THIRD_LINE: usize = 14;
 /// How wide a letter is on average.
 const LETTER: usize = 6;
 /// How many generations that were given out again are kept in sight.
@@ -126,7 +128,7 @@ pub struct Cross {
     /// `start` or `end`.
     pub anchor: &'static str,
     /// Which token, and when and from where.
-    pub words: [String; 2],
+    pub words: Vec<String>,
 }
 
 /// The end of a session.
@@ -200,7 +202,7 @@ pub fn lay_out(facts: &Facts<'_>, zone: &Zone, canvas: Canvas) -> Scene {
         cross(facts, zone, place(column.unwrap_or_else(folded)), canvas)
     });
     let line = match (&cross, arcs.is_empty()) {
-        (Some(_), _) => LINE_BELOW_CROSS,
+        (Some(cross), _) => LINE_BELOW_CROSS + cross.words.len().saturating_sub(2) * THIRD_LINE,
         (None, false) => LINE_BELOW_ARCS,
         (None, true) => LINE,
     };
@@ -328,9 +330,13 @@ fn cross(facts: &Facts<'_>, zone: &Zone, x: usize, canvas: Canvas) -> Cross {
     let presented = facts.presented.map_or(0, |presented| presented.get());
     let when = facts.end().map_or_else(String::new, |(time, _)| zone.clock(time));
     let from = facts.ended_ip.map_or_else(String::new, |ip| format!(", {}", short(&ip.to_string())));
-    let is_newer = presented > facts.session.generation.get();
-    let what = if is_newer { "presented, newer than the store" } else { "presented again" };
-    let words = [format!("g{presented} {what}"), format!("{when}{from}")];
+    // In one line the longer words would not fit beside the middle of a phone's picture.
+    let mut words = if presented > facts.session.generation.get() {
+        vec![format!("g{presented} presented,"), "newer than the store".to_owned()]
+    } else {
+        vec![format!("g{presented} presented again")]
+    };
+    words.push(format!("{when}{from}"));
     let to_the_right = Cross { x, words_x: x + BESIDE, anchor: "start", words };
     if to_the_right.reach() <= canvas.width(canvas.columns) {
         return to_the_right;

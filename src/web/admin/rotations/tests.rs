@@ -238,14 +238,21 @@ fn an_old_token_whose_generation_is_folded_is_crossed_at_the_fold() {
 
 #[test]
 fn a_token_that_is_newer_than_the_store_is_crossed_behind_all_that_the_store_knows() {
-    let mut told = told(7).ended(EndReason::StoreRolledBack);
-    told.presented = Generation::new(9);
-    for canvas in [WIDE, NARROW] {
-        let scene = told.scene(canvas);
-        check(&scene, canvas);
-        let (cross, end) = (scene.cross.expect("a cross"), scene.end.expect("an end"));
-        assert_eq!(cross.x, end.x);
-        assert_eq!(cross.words[0], "g9 presented, newer than the store");
+    for generations in [1, 2, 3, 4, 5, 7, 416] {
+        let mut told = told(generations).ended(EndReason::StoreRolledBack);
+        told.presented = Generation::new(generations + 2);
+        for canvas in [WIDE, NARROW] {
+            let scene = told.scene(canvas);
+            check(&scene, canvas);
+            let (cross, end) = (scene.cross.expect("a cross"), scene.end.expect("an end"));
+            assert_eq!(cross.x, end.x);
+            let first = format!("g{} presented,", generations + 2);
+            assert_eq!(cross.words[..2], [first, "newer than the store".to_owned()]);
+            // All of it is inside of the picture.
+            let length = cross.words.iter().map(|words| words.chars().count() * 6).max().unwrap();
+            let left = if cross.anchor == "end" { cross.words_x.checked_sub(length) } else { Some(cross.words_x) };
+            assert!(left.is_some_and(|left| left + length <= scene.width), "{generations}: {cross:?}");
+        }
     }
 }
 
