@@ -1,5 +1,5 @@
-//! What is done with one client: `POST /admin/clients/{id}/…`. What takes something away asks first; what gives more asks
-//! for the password.
+//! What is done with one client: `POST /admin/clients/{id}/…`. What takes something away asks first; what gives more, or
+//! cannot be undone, asks for the password.
 
 use actix_web::web::{Data, Path};
 use actix_web::{Error, HttpRequest, HttpResponse};
@@ -8,8 +8,7 @@ use super::show::{show_again, show_refusal};
 use super::{fields, id_of, path_of, refusal};
 use crate::auth::clients::{self, ClientChanges, ManageError, find_client};
 use crate::domain::registered_client::{ClientId, RegisteredClient};
-use crate::web::admin::confirm::Confirmation;
-use crate::web::admin::confirm::Confirmed;
+use crate::web::admin::confirm::{Confirmation, Confirmed};
 use crate::web::admin::form::Posted;
 use crate::web::admin::guard::Console;
 use crate::web::admin::page::{self, Tab};
@@ -78,23 +77,25 @@ pub async fn enable_client(
 
 /// `POST /admin/clients/{id}/delete`
 pub async fn delete_client(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     path: Path<String>,
-    Posted { console, fields }: Posted,
-) -> Result<HttpResponse, Problem> {
+    posted: Posted,
+) -> Result<HttpResponse, Error> {
     let found = find(&state, &path).await?;
-    if !fields.is_confirmed() {
+    if !posted.fields.is_confirmed() {
         let affected = vec![
             "The client, its secrets and its access tokens are gone. This cannot be undone.".to_owned(),
             "Its id is never used again.".to_owned(),
         ];
         let unaffected = vec!["What it did stays in the audit trail.".to_owned()];
-        return ask(&console, &found, "delete", "Delete", affected, unaffected);
+        return Ok(ask(&posted.console, &found, "delete", "Delete", affected, unaffected)?);
     }
+    let console = posted.confirmed(&request).await?.console;
     match clients::delete_client(&state.auth, console.actor(), found.id, &client).await {
-        Ok(()) => console.done(format!("{} is deleted.", found.name.as_str()), "/admin/clients"),
-        Err(error) => finish(&state, &console, found.id, Err(error), "").await,
+        Ok(()) => Ok(console.done(format!("{} is deleted.", found.name.as_str()), "/admin/clients")?),
+        Err(error) => Ok(finish(&state, &console, found.id, Err(error), "").await?),
     }
 }
 
