@@ -17,17 +17,18 @@ use crate::auth::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::admin::exporting::Exports;
+use crate::web::connections::{Limits, Seats, serve};
+use crate::web::docs::DescriptionOnce;
 use crate::web::metrics::Metrics;
+use crate::web::security::Excesses;
 use crate::web::state::State;
 use crate::web::well_known::metadata::Discovery;
-use crate::web::{answer, faults, metrics_routes, openapi, routes};
+use crate::web::{answer, connections, faults, metrics_routes, openapi, routes};
 
-/// How long requests under way may take to finish after SIGTERM, in seconds.
-const SHUTDOWN: u64 = 10;
-/// How long the headers of a request may take to arrive.
+/// How long the headers of a request for metrics may take to arrive.
 const HEADERS: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How many may ask for metrics at a time.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// The OpenAPI description of the service, as JSON.
 pub fn description(config: &Config) -> serde_json::Result<String> {
@@ -46,6 +47,14 @@ impl App {
 
     /// Opens the store for a purpose, and gets keys and threads ready.
     pub async fn open(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> Result<Self, StartError> {
+        let at_most = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
+        let at_most = match purpose {
+            Purpose::Serve => {
+                connections::room_for(at_most, usize::try_from(config.database_connections).unwrap_or_default())
+            }
+            _ => at_most,
+        };
+        let seats = Seats::new(Limits { at_most, trusted_proxies: config.trusted_proxies.clone() });
         let auth = start(config, clock, purpose).await?;
         let state = web::Data::new(State {
             auth,
@@ -58,8 +67,11 @@ impl App {
             lifted_limits: config.lifted_limits(),
             discovery: Discovery::of(config),
             jwks_max_age: config.jwt.jwks_max_age,
+            description: DescriptionOnce::default(),
             exports: Exports::default(),
             metrics: Metrics::default(),
+            seats,
+            excesses: Excesses::default(),
         });
         let weak = Arc::downgrade(&state.clone().into_inner());
         tokio::spawn(follow(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
@@ -86,27 +98,22 @@ impl App {
     /// Serves the API on a listener. SIGTERM lets requests under way finish.
     pub fn listen(&self, listener: TcpListener, workers: usize) -> io::Result<Server> {
         let state = self.0.clone();
-        let server = HttpServer::new(move || {
+        let app = move || {
             actix_web::App::new()
                 .app_data(state.clone())
                 .wrap(from_fn(answer::finish))
                 .configure(|config| routes(config, &state))
-        });
-        let server = if self.0.faults { server.on_connect(faults::remember_socket) } else { server };
-        Ok(server
-            .workers(workers)
-            .client_request_timeout(HEADERS)
-            .keep_alive(KEEP_ALIVE)
-            .shutdown_timeout(SHUTDOWN)
-            .listen(listener)?
-            .run())
+        };
+        let on_connect = self.0.faults.then_some(faults::remember_socket as _);
+        serve(listener, workers, &self.0.seats, on_connect, app)
     }
 
     /// Serves `/metrics` on a listener of its own.
     pub fn listen_for_metrics(&self, listener: TcpListener) -> io::Result<Server> {
         let state = self.0.clone();
         let server = HttpServer::new(move || actix_web::App::new().app_data(state.clone()).configure(metrics_routes));
-        Ok(server.workers(1).disable_signals().client_request_timeout(HEADERS).listen(listener)?.run())
+        let server = server.workers(1).disable_signals().max_connections(METRICS_CONNECTIONS);
+        Ok(server.client_request_timeout(HEADERS).listen(listener)?.run())
     }
 }
 

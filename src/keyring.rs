@@ -1,7 +1,7 @@
 //! The keys that are derived from the server's secret, and what is done with them.
 //!
 //! A leaf: it knows no token, no table and no file. One secret gives, by HKDF-SHA256 (RFC 5869) with a label each, the
-//! refresh-token MAC key, the cursor MAC key, the console's two keys and the key-encryption key, and a fingerprint that
+//! refresh-token MAC key, the cursor MAC key, the console's two keys, the key of what is guessed at and the key-encryption key, and a fingerprint that
 //! tells secrets apart.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -28,8 +28,26 @@ pub struct Keys {
     refresh_tokens: hmac::Key,
     cursors: hmac::Key,
     forms: hmac::Key,
+    guesses: hmac::Key,
     cookies: Secret<Vec<u8>>,
     sealing: LessSafeKey,
+}
+
+/// Makes digests of what is guessed at: without the key, nobody finds out by trying what somebody typed.
+#[derive(Clone)]
+pub struct GuessSubjects(hmac::Key);
+
+impl GuessSubjects {
+    /// The digest of one of a kind.
+    pub fn digest(&self, kind: &str, name: &str) -> [u8; 32] {
+        // No kind has a NUL in it.
+        let text = [kind.as_bytes(), b"\0", name.as_bytes()].concat();
+        let mut output = [0; 32];
+        for (to, from) in output.iter_mut().zip(hmac::sign(&self.0, &text).as_ref()) {
+            *to = *from;
+        }
+        output
+    }
 }
 
 /// A key could not be derived or a box could not be opened: wrong key, or a changed box.
@@ -85,6 +103,7 @@ impl Keys {
             refresh_tokens: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"refresh tokens")?.expose()),
             cursors: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"cursors")?.expose()),
             forms: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"console forms")?.expose()),
+            guesses: hmac::Key::new(hmac::HMAC_SHA256, expand(&prk, b"guesses")?.expose()),
             cookies: expand_to::<64>(&prk, b"console cookies")?,
             sealing: LessSafeKey::new(sealing),
         })
@@ -113,6 +132,11 @@ impl Keys {
     /// The token of a form of the console, made of what binds it.
     pub fn form_tag(&self, bytes: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(hmac::sign(&self.forms, bytes))
+    }
+
+    /// What guesses at accounts, clients and names are counted under.
+    pub fn guess_subjects(&self) -> GuessSubjects {
+        GuessSubjects(self.guesses.clone())
     }
 
     /// The key of the console's cookies: 64 bytes.

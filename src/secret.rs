@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_nothing_of_a_secret_not_even_within_other_values() {
+    fn t6_debug_shows_nothing_of_a_secret_not_even_within_other_values() {
         let secret = Secret::new("hunter2-hunter2".to_owned());
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(format!("{:#?}", Some(vec![secret.clone()])), "Some(\n    [\n        [redacted],\n    ],\n)");
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_wiped_when_dropped() {
+    fn t6_a_secret_is_wiped_when_dropped() {
         struct Wiped<'a>(&'a Cell<bool>);
         impl Zeroize for Wiped<'_> {
             fn zeroize(&mut self) {

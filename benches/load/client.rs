@@ -65,17 +65,22 @@ pub(crate) fn get(path: &str, token: Option<&str>) -> Vec<u8> {
 
 /// A request with a JSON body.
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
-    with_body(path, "", body)
+    with_body("POST", path, "", body)
 }
 
 /// The same of a user.
 pub(crate) fn post_as(token: &str, path: &str, body: &str) -> Vec<u8> {
-    with_body(path, &format!("Authorization: Bearer {token}\r\n"), body)
+    with_body("POST", path, &format!("Authorization: Bearer {token}\r\n"), body)
 }
 
-fn with_body(path: &str, headers: &str, body: &str) -> Vec<u8> {
+/// A change of something, of a user.
+pub(crate) fn patch_as(token: &str, path: &str, body: &str) -> Vec<u8> {
+    with_body("PATCH", path, &format!("Authorization: Bearer {token}\r\n"), body)
+}
+
+fn with_body(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: load\r\nUser-Agent: load\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: load\r\nUser-Agent: load\r\nContent-Type: application/json\r\n\
          {headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )

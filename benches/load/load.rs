@@ -73,6 +73,8 @@ enum Operation {
 
 /// Lines of the token file that are for reading; `refresh` and `login` use those behind.
 const READERS: u64 = 1_000;
+/// When somebody who was sent away signs in again.
+const SENT_AWAY: Duration = Duration::from_secs(1);
 
 /// What one connection asks for.
 enum Requests {
@@ -320,6 +322,10 @@ async fn drive(mut connection: Connection, address: String, mut requests: Reques
             Ok(()) => {}
             Err(error) => {
                 errors += 1;
+                // Whoever has to wait for their turn does, as the answer says: to ask at once would be another load.
+                if matches!(requests, Requests::Logins { .. }) && error.starts_with("503") {
+                    tokio::time::sleep(SENT_AWAY).await;
+                }
                 first_error.get_or_insert(error);
             }
         }

@@ -9,7 +9,9 @@ mod client;
 mod console_fixture;
 mod console_words;
 mod database;
+mod drip;
 mod fill;
+mod flood;
 mod histogram;
 mod hot_loops;
 mod load;
@@ -17,6 +19,7 @@ mod outcome;
 mod process;
 mod report;
 mod revoke_all;
+mod timing;
 mod tokens;
 
 use std::process::ExitCode;
@@ -43,6 +46,12 @@ enum Command {
     BareRoute(bare::Arguments),
     /// Serve the same to whoever has an ES256 token, which is verified each time
     BareVerify(bare::Arguments),
+    /// Drip thousands of requests, and measure what it costs
+    Drip(drip::Arguments),
+    /// Sign in at several times the rate that can be hashed
+    Flood(flood::Arguments),
+    /// Compare the times of refused sign-ins
+    Timing(timing::Arguments),
     /// Verify passwords on all cores
     BcryptLoop(hot_loops::BcryptArguments),
     /// Spend refresh tokens without HTTP
@@ -70,6 +79,9 @@ fn main() -> ExitCode {
         Command::Load(arguments) => load::run(&arguments),
         Command::BareRoute(arguments) => bare::serve_route(&arguments),
         Command::BareVerify(arguments) => bare::serve_verified(&arguments),
+        Command::Drip(arguments) => drip::run(&arguments),
+        Command::Flood(arguments) => flood::run(&arguments),
+        Command::Timing(arguments) => timing::run(&arguments),
         Command::BcryptLoop(arguments) => hot_loops::bcrypt(&arguments),
         Command::RotationLoop(arguments) => hot_loops::rotation(&arguments),
         Command::Fill(arguments) => fill::run(&arguments),

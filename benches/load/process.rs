@@ -97,7 +97,8 @@ fn is_ready(address: &str) -> bool {
     stream.write_all(request).is_ok() && stream.read_to_end(&mut answer).is_ok() && answer.starts_with(b"HTTP/1.1 200")
 }
 
-fn megabytes(pid: u32, field: &str) -> Result<f64, Failed> {
+/// A size of a process, as the kernel calls it.
+pub(crate) fn megabytes(pid: u32, field: &str) -> Result<f64, Failed> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field in the status")?;
     let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;

@@ -65,7 +65,7 @@ const fn at_most(
     Comparison { databases, name, title, field, limit: None, aim: Some(Aim::AtMost(aim)) }
 }
 
-const COMPARISONS: [Comparison; 26] = [
+const COMPARISONS: [Comparison; 34] = [
     rate("rotation-store", "rotations through the store, 64 at once", Some("rotation-bare"), None),
     rate("refresh/1", "refresh, 1 connection", None, None),
     rate("refresh/16", "refresh, 16 connections", Some("rotation-bare"), None),
@@ -91,6 +91,14 @@ const COMPARISONS: [Comparison; 26] = [
     rate("mixed/login", "login, 32 connections, beside the next two", Some("bcrypt"), None),
     at_most(BOTH, "mixed/profile", "profile beside 32 logins, 4 connections, p99 ms", "p99_ms", 9.0),
     at_most(BOTH, "mixed/refresh", "refresh beside 32 logins, 4 connections, p99 ms", "p99_ms", 25.0),
+    rate("flood", "login at five times the limit", Some("bcrypt"), Some(Aim::Share(0.9))),
+    at_most(BOTH, "flood", "refusals beside, p99 ms", "refusal_p99_ms", 20.0),
+    at_most(BOTH, "flood", "refresh beside, p99 ms", "refresh_p99_ms", 50.0),
+    at_most(BOTH, "flood", "last refusal at half of the limit, s after", "normal_after_seconds", 5.0),
+    at_most(BOTH, "drip", "`/health/live` beside 4,000 that drip, p99 ms", "p99_ms", 100.0),
+    at_most(BOTH, "drip", "refresh beside them, p99 ms", "refresh_p99_ms", 100.0),
+    at_most(BOTH, "drip", "memory for them, MB", "growth_mb", 50.0),
+    at_most(BOTH, "timing", "how far a time tells more than chance who has an account", "off", 0.05),
     at_most(SQLITE, "start", "from start to ready, ms", "ready_ms", 200.0),
     at_most(SQLITE, "start", "memory when idle, MB", "rss_mb", 25.0),
     at_most(BOTH, "memory", "memory at most, MB", "peak_mb", 100.0),

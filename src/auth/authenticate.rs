@@ -38,9 +38,12 @@ pub enum Bearer {
 /// Why an access token is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    /// It is not a token of this server, or what it stands for has ended.
+    /// It is not a token of this server, or what it stands for has changed.
     #[error("the access token is not valid")]
     Invalid,
+    /// Its session has ended or expired.
+    #[error("the session has ended")]
+    Ended(SessionId),
     /// Its time is over.
     #[error("the access token has expired")]
     Expired,
@@ -79,14 +82,14 @@ pub(super) async fn recognise(
     let found = auth.read(move |connection| sessions::find_with_user(connection, session_id)).await?;
     let now = auth.now();
     let (session, user) = found
-        .filter(|(session, user)| {
-            session.is_live(now)
-                && session.kind == SessionKind::Api
-                && user.id == token.user_id
-                && user.is_active()
-                && user.security_version == token.security_version
-        })
+        .filter(|(session, user)| session.kind == SessionKind::Api && user.id == token.user_id)
         .ok_or(AuthenticateError::Invalid)?;
+    if !session.is_live(now) {
+        return Err(AuthenticateError::Ended(session_id));
+    }
+    if !user.is_active() || user.security_version != token.security_version {
+        return Err(AuthenticateError::Invalid);
+    }
     Ok((Arc::new(Principal { user, session_id }), session.idle_expires_at.min(session.expires_at)))
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Auth;
 use super::console::{Guess, Guesser};
 use super::failure::Failure;
+use super::guessing::Door;
 use super::pair::{NewSession, Pair};
 use super::passwords::Verification;
 use crate::domain::client::Client;
@@ -14,7 +15,7 @@ use crate::domain::user::{SecurityVersion, User, UserId, UserStatus};
 use crate::store::QueryResult;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
-use crate::store::{sessions, users};
+use crate::store::{guess_counters, known_networks, sessions, users};
 
 /// Why the password stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -68,15 +69,26 @@ pub(super) async fn replace_password(
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
     // What cannot be a password is none.
     let current = Password::from_login(current).map_err(|_| ChangePasswordError::WrongPassword)?;
+    let place = auth.passwords.admit().map_err(Failure::from)?;
     let id = user.id;
-    let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
-    if auth.passwords.verify(current, stored).await.map_err(Failure::from)? == Verification::Wrong {
-        let (now, client) = (auth.now(), client.clone());
-        let note = move |connection: &mut _| match guesser {
-            Some(guesser) => guesser.note_wrong(connection, Kind::PasswordChangeFailed, now, &client),
-            None => {
-                let event = Event::new(Kind::PasswordChangeFailed, now, By::User(id), &client).about(id);
-                audit_events::record(connection, &event).map(|()| Guess::Wrong)
+    let watch = auth.watch(client);
+    let read = auth.read(move |connection| {
+        let standing = watch.as_ref().map(|watch| watch.user(connection, id)).transpose()?;
+        Ok((users::password_hash(connection, id)?, standing))
+    });
+    let (stored, standing) = read.await?;
+    let attempt = auth.attempt(standing, Door::InSession).await?;
+    let (attempt, verified) = attempt.looked(auth, place.verify(current, stored).await).await?;
+    if verified == Verification::Wrong {
+        let (now, client, wrong) = (auth.now(), client.clone(), attempt.wrong());
+        let note = move |connection: &mut _| {
+            wrong.note(connection, now, &client)?;
+            match guesser {
+                Some(guesser) => guesser.note_wrong(connection, Kind::PasswordChangeFailed, now, &client),
+                None => {
+                    let event = Event::new(Kind::PasswordChangeFailed, now, By::User(id), &client).about(id);
+                    audit_events::record(connection, &event).map(|()| Guess::Wrong)
+                }
             }
         };
         let noted = if guesser.is_some() { auth.write_change(note).await? } else { auth.write(note).await? };
@@ -86,11 +98,11 @@ pub(super) async fn replace_password(
             Guess::TooLate => ChangePasswordError::AccountChanged,
         });
     }
-    let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
+    let (attempt, hash) = attempt.looked(auth, place.hash(new).await).await?;
     let now = auth.now();
     let changed = auth
         .write_change({
-            let (version, client) = (user.security_version, client.clone());
+            let (version, client, right) = (user.security_version, client.clone(), attempt.right());
             move |connection| {
                 let in_time = guesser.map_or(Ok(true), |guesser| guesser.forgive(connection, now))?;
                 if !in_time || !users::change_password(connection, id, version, &hash, now)? {
@@ -100,6 +112,7 @@ pub(super) async fn replace_password(
                 let ended = sessions::end_all(connection, id, &end)?;
                 let Some(user) = users::find(connection, id)? else { return Ok(None) };
                 let session = begin(connection, &user)?;
+                right.forgive(connection, now)?;
                 let event = Event::new(Kind::PasswordChanged, now, By::User(id), &client).about(id);
                 let event = event.of_session(session).with(json!({ "sessionsEnded": ended }));
                 audit_events::record(connection, &event)?;
@@ -126,6 +139,9 @@ pub async fn reset_password(auth: &Auth, id: UserId, new: &str) -> Result<User, 
             if !users::reset_password(connection, id, version, &hash, now)? {
                 return Ok(false);
             }
+            guess_counters::clear_user(connection, id)?;
+            // Whoever had the old password may have signed in with it.
+            known_networks::forget(connection, id)?;
             let client = Client::default();
             let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: None, client: &client };
             let ended = sessions::end_all(connection, id, &end)?;

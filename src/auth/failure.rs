@@ -1,5 +1,7 @@
 //! What can go wrong on our side, in any verb. The client learns only whether trying again is worth it.
 
+use std::time::Duration;
+
 use super::access_tokens::KeyError;
 use super::entropy::NoEntropy;
 use super::passwords::HashingError;
@@ -17,6 +19,12 @@ pub enum Failure {
     /// No token could be signed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Too much was tried already: by somebody's network, at an account, or altogether.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// How long to wait before the next one.
+        retry_after: Duration,
+    },
     /// No randomness could be drawn.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -33,6 +41,7 @@ impl Failure {
         match self {
             Self::Store(error) => error.is_passing(),
             Self::Hashing(error) => matches!(error, HashingError::Busy),
+            Self::TooManyAttempts { .. } => true,
             Self::Key(_) | Self::NoEntropy(_) => false,
         }
     }

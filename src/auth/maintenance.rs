@@ -11,6 +11,7 @@ use super::condition::{self, LastPruning};
 use super::failure::Failure;
 use super::{Auth, entropy, rotate_keys, status_lists};
 use crate::domain::client::Client;
+use crate::domain::guessing::KNOWN_FOR;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
 use crate::store::audit_events::{self, By, Event, Kind};
@@ -18,7 +19,7 @@ use crate::store::connection::AnyConnection;
 use crate::store::error::StoreError;
 use crate::store::meta::{self, Fact};
 use crate::store::pruning::{self, Candidate};
-use crate::store::{QueryResult, changes, leases, reset_links};
+use crate::store::{QueryResult, changes, guess_counters, known_networks, leases, reset_links};
 
 /// How often it is looked whether there is something to do.
 pub const EVERY: Duration = Duration::from_mins(10);
@@ -33,6 +34,8 @@ const STEP_TARGET: Duration = Duration::from_millis(15);
 /// How many rows a step deletes at first and at most, but for a session whose history is longer than that.
 const STEP_FIRST: usize = 50;
 const STEP_MAX: usize = 2_000;
+/// How many counted guesses, or known networks, are deleted at once.
+const GUESSES_STEP: usize = 200;
 /// How long instances have to read a change.
 const CHANGES_KEPT: Duration = Duration::from_hours(1);
 /// How long a deleted user can be restored.
@@ -127,6 +130,7 @@ impl Work<'_> {
         }
         self.purge_users(now.before(USERS_KEPT)).await?;
         self.prune_changes(now.before(CHANGES_KEPT)).await?;
+        self.prune_guesses(now).await?;
         rotate_keys::delete_old_keys(self.auth, cutoff).await?;
         status_lists::prune(self.auth, now).await?;
         if !self.prune_events().await? {
@@ -186,6 +190,16 @@ impl Work<'_> {
     async fn prune_changes(&mut self, until: Timestamp) -> Result<(), Failure> {
         let limit = i64::try_from(STEP_MAX).unwrap_or(i64::MAX);
         while self.auth.write(move |connection| changes::prune(connection, until, limit)).await? == STEP_MAX {}
+        Ok(())
+    }
+
+    async fn prune_guesses(&mut self, now: Timestamp) -> Result<(), Failure> {
+        let limit = i64::try_from(GUESSES_STEP).unwrap_or(i64::MAX);
+        let known_until = now.before(KNOWN_FOR);
+        while self.auth.write(move |connection| guess_counters::prune(connection, now, limit)).await? == GUESSES_STEP {}
+        while self.auth.write(move |connection| known_networks::prune(connection, known_until, limit)).await?
+            == GUESSES_STEP
+        {}
         Ok(())
     }
 

@@ -19,6 +19,9 @@ pub mod end_session;
 pub mod entropy;
 pub mod failure;
 pub mod follow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+pub mod guessing;
 pub mod import_user;
 pub mod integrity;
 pub mod introspect;
@@ -67,6 +70,7 @@ use audit::activity::Counters;
 use audit::denial::Denials;
 pub use authority::Actor;
 use failure::Failure;
+use guessing::Guessing;
 use memory::Memory;
 use passwords::Passwords;
 use signing_keys::KeySource;
@@ -86,6 +90,8 @@ pub struct Auth {
     integrity: integrity::Integrity,
     counters: Counters,
     denials: Denials,
+    /// `None` while rate limits are off.
+    guessing: Option<Guessing>,
     /// How far the changes in the store have been read.
     position: tokio::sync::Mutex<Option<Position>>,
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::entropy::{self, NoEntropy};
@@ -21,16 +21,17 @@ const LABEL: &[u8] = b"relatch.password.v1";
 const OURS: &str = "v1:";
 /// Hashes that cost more than this would be a way to stall the server; none is made or imported.
 const COST_MAX: u32 = 16;
+/// How many passwords are hashed or wait for it at most, however fast that is.
 const QUEUE: usize = 512;
 /// The nice value of the hashing threads: behind everything else, but not so far that nobody can sign in while the rest
 /// is busy.
 const NICE: i32 = 10;
-/// How long a password may have to wait for a free thread once it is in the queue. A longer queue would spend its time
-/// on those who have given up.
+/// What one hash is taken to need until some have been made: 61 µs of a core, twice as much for each step of the cost.
+/// Without that, the first second of a flood would be let in whole.
+const TAKES_AT_COST_0: u64 = 61;
+/// How long a password may have to wait for a free thread. Whoever would wait for longer is sent away at once, and costs
+/// next to nothing: a longer queue would spend its time on those who have given up.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long it waits for a place in the queue before the caller is sent away. To say no at once would only bring those
-/// back at once who do not mind `Retry-After`.
-const ADMISSION: Duration = Duration::from_millis(1_500);
 
 /// Why no answer about a password can be given now.
 #[derive(Debug, thiserror::Error)]
@@ -80,14 +81,44 @@ impl Passwords {
             let waiting = Arc::clone(&waiting);
             std::thread::Builder::new().name("password-hasher".to_owned()).spawn(move || work(&waiting))?;
         }
-        let load = Arc::new(Load { threads, ..Load::default() });
+        let takes = AtomicU64::new(TAKES_AT_COST_0 << cost);
+        let load = Arc::new(Load { threads, takes, ..Load::default() });
         Ok(Self { jobs, cost, load })
     }
 
+    /// How many are hashed at a time.
+    pub(super) fn threads(&self) -> usize {
+        self.load.threads
+    }
+
+    /// A place among the passwords that are hashed, or a refusal at once. Whoever means to have one hashed asks for it
+    /// before anything else, so that nothing is spent on those who are sent away.
+    ///
+    /// # Errors
+    /// [`HashingError::Busy`] when it would take too long for the password's turn to come.
+    pub fn admit(&self) -> Result<Place, HashingError> {
+        let slot = Load::try_enter(&self.load).ok_or(HashingError::Busy)?;
+        Ok(Place { passwords: self.clone(), slot: Arc::new(slot) })
+    }
+
+    /// The stored form of a password, in a place of its own.
+    pub async fn hash(&self, password: Password) -> Result<String, HashingError> {
+        self.admit()?.hash(password).await
+    }
+}
+
+/// A place among the passwords that are hashed. It is free again when it is dropped and its job is done, whether or not
+/// somebody still waits for that.
+pub struct Place {
+    passwords: Passwords,
+    slot: Arc<Slot>,
+}
+
+impl Place {
     /// The stored form of a password.
     pub async fn hash(&self, password: Password) -> Result<String, HashingError> {
         let salt = entropy::bytes()?;
-        let cost = self.cost;
+        let cost = self.passwords.cost;
         self.run(move || {
             let hash =
                 bcrypt::hash_with_salt(prepared(&password).as_slice(), cost, salt).map_err(|_| HashingError::Failed)?;
@@ -98,21 +129,22 @@ impl Passwords {
 
     /// Compares a password with a stored form. Without one it takes the same time and is always wrong.
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verification, HashingError> {
-        let cost = self.cost;
+        let cost = self.passwords.cost;
         self.run(move || verify(&password, stored.as_deref(), cost)).await
     }
 
     async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, HashingError> {
-        let place = Load::enter(&self.load).await.ok_or(HashingError::Busy)?;
+        let slot = Arc::clone(&self.slot);
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + 2 * PATIENCE;
-        self.jobs
+        self.passwords
+            .jobs
             .try_send(Box::new(move || {
                 // Who waited too long has been sent away or would be: no work is spent on them.
                 let began = Instant::now();
                 if began < deadline && !answer.is_closed() {
                     drop(answer.send(job()));
-                    place.0.note(began.elapsed());
+                    slot.0.note(began.elapsed());
                 }
             }))
             .map_err(|_| HashingError::Busy)?;
@@ -125,33 +157,22 @@ impl Passwords {
 struct Load {
     threads: usize,
     jobs: AtomicUsize,
-    /// Of one job, on average; in microseconds. 0 until there has been one.
+    /// Of one job, on average; in microseconds.
     takes: AtomicU64,
-    freed: Notify,
 }
 
 impl Load {
-    /// A place in the queue, as soon as there is one that comes early enough.
-    async fn enter(load: &Arc<Self>) -> Option<Place> {
-        let until = tokio::time::Instant::now() + ADMISSION;
-        loop {
-            let freed = load.freed.notified();
-            if let Some(place) = Self::try_enter(load) {
-                return Some(place);
-            }
-            tokio::time::timeout_at(until, freed).await.ok()?;
-        }
-    }
-
-    fn try_enter(load: &Arc<Self>) -> Option<Place> {
+    /// A place, if its turn comes early enough.
+    fn try_enter(load: &Arc<Self>) -> Option<Slot> {
         let takes = Duration::from_micros(load.takes.load(Ordering::Relaxed));
         let comes_early = |ahead: usize| {
-            takes.saturating_mul(u32::try_from(ahead / load.threads.max(1)).unwrap_or(u32::MAX)) <= PATIENCE
+            ahead < QUEUE
+                && takes.saturating_mul(u32::try_from(ahead / load.threads.max(1)).unwrap_or(u32::MAX)) <= PATIENCE
         };
         let entered =
             load.jobs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |ahead| comes_early(ahead).then(|| ahead + 1));
         // The place is given back when it is dropped, whatever becomes of the job.
-        entered.ok().map(|_| Place(Arc::clone(load)))
+        entered.ok().map(|_| Slot(Arc::clone(load)))
     }
 
     fn note(&self, took: Duration) {
@@ -162,12 +183,11 @@ impl Load {
     }
 }
 
-struct Place(Arc<Load>);
+struct Slot(Arc<Load>);
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::SeqCst);
-        self.0.freed.notify_one();
     }
 }
 
@@ -192,6 +212,18 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
 }
 
 fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verification {
+    compare(password, stored, cost).unwrap_or_else(|error| {
+        tracing::error!(%error, "a stored password hash cannot be verified");
+        Verification::Wrong
+    })
+}
+
+/// Compares a password with a stored form; an error when that is none, although it looked like one.
+pub(super) fn compare(
+    password: &Password,
+    stored: Option<&str>,
+    cost: u32,
+) -> Result<Verification, bcrypt::BcryptError> {
     let (right, weak) = match stored.map(|stored| (stored.strip_prefix(OURS), stored)) {
         Some((Some(ours), _)) if cost_of(ours).is_some() => {
             (bcrypt::verify(prepared(password).as_slice(), ours), cost_of(ours) < Some(cost))
@@ -204,15 +236,11 @@ fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verification 
             (bcrypt::verify(prepared(password).as_slice(), &dummy(cost)).map(|_| false), false)
         }
     };
-    match right {
-        Ok(true) if weak => Verification::RightButWeaklyStored,
-        Ok(true) => Verification::Right,
-        Ok(false) => Verification::Wrong,
-        Err(error) => {
-            tracing::error!(%error, "a stored password hash cannot be verified");
-            Verification::Wrong
-        }
-    }
+    Ok(match right? {
+        true if weak => Verification::RightButWeaklyStored,
+        true => Verification::Right,
+        false => Verification::Wrong,
+    })
 }
 
 /// 44 printable bytes for a password of any length and content: bcrypt cuts nothing off (it reads 72).
@@ -226,13 +254,14 @@ fn dummy(cost: u32) -> String {
     format!("$2b${cost:02}$abcdefghijklmnopqrstuuK6c3oCoM4fFiLRo5D3ZP0IhZZTdtAhK")
 }
 
-/// The cost of a whole bcrypt hash; `None` for anything else, and for costs that nobody should pay.
+/// The cost of a whole bcrypt hash; `None` for anything else, and for costs that nobody should pay. The library reads it
+/// all, so that nothing counts as a hash that it could not verify: with a cost of one digit, or with stray bits at an end.
+/// It takes `+4` for a cost, which nobody writes.
 fn cost_of(hash: &str) -> Option<u32> {
-    let rest = ["$2a$", "$2b$", "$2y$"].into_iter().find_map(|version| hash.strip_prefix(version))?;
-    let (cost, body) = rest.split_once('$')?;
-    let whole =
-        hash.len() == 60 && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
-    cost.parse().ok().filter(|cost| whole && (4..=COST_MAX).contains(cost))
+    let is_ours = ["$2a$", "$2b$", "$2y$"].iter().any(|version| hash.starts_with(version));
+    let parts: bcrypt::HashParts = hash.parse().ok().filter(|_| is_ours)?;
+    let written = hash.get(4..6).filter(|cost| cost.bytes().all(|digit| digit.is_ascii_digit()));
+    Some(parts.get_cost()).filter(|cost| written.is_some() && (4..=COST_MAX).contains(cost))
 }
 
 #[cfg(test)]
@@ -244,7 +273,8 @@ mod tests {
     }
 
     async fn verified(stored: &str, text: &str) -> Verification {
-        Passwords::start(4).unwrap().verify(password(text), Some(stored.to_owned())).await.unwrap()
+        let passwords = Passwords::start(4).unwrap();
+        passwords.admit().unwrap().verify(password(text), Some(stored.to_owned())).await.unwrap()
     }
 
     #[tokio::test]
@@ -273,7 +303,7 @@ mod tests {
         assert!(one.starts_with("v1:$2b$05$") && one != two);
         let raised = Passwords::start(6).unwrap();
         assert_eq!(
-            raised.verify(password("correct horse"), Some(one)).await.unwrap(),
+            raised.admit().unwrap().verify(password("correct horse"), Some(one)).await.unwrap(),
             Verification::RightButWeaklyStored
         );
     }
@@ -286,6 +316,12 @@ mod tests {
             assert!(is_importable(&stored));
             assert_eq!(verified(&stored, "U*U").await, Verification::RightButWeaklyStored);
             assert_eq!(verified(&stored, "U*V").await, Verification::Wrong);
+            // Nobody could ever sign in with the first two: they are refused while somebody is there to see it.
+            for damaged in
+                [stored.replace("$05$", "$5$a"), stored.replace(".E5Y", "CE5Y"), stored.replace("$05$", "$+5$")]
+            {
+                assert!(!is_importable(&damaged), "{damaged}");
+            }
         }
     }
 
@@ -300,6 +336,9 @@ mod tests {
             good.replace("$04$", "$99$"),
             good[..good.len() - 1].to_owned(),
             format!("{good}x"),
+            good.replace("$04$", "$4$a"),
+            good.replace("$04$", "$+4$"),
+            format!("v1:$2b$04${}{}", "C".repeat(22), &good[32..]),
             "v1:$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdA$aGFzaA".to_owned(),
         ];
         for stored in damaged {
@@ -307,30 +346,52 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn k10_whoever_would_wait_for_too_long_is_sent_away() {
+    #[test]
+    fn k10_whoever_would_wait_for_too_long_is_sent_away_at_once() {
         let load = Arc::new(Load { threads: 2, ..Load::default() });
         load.note(Duration::from_millis(250));
         let mut places: Vec<_> = std::iter::from_fn(|| Load::try_enter(&load)).take(100).collect();
         // One second is four turns of a quarter; with those that run, ten are there at most.
         assert_eq!(places.len(), 10);
-        assert!(Load::enter(&load).await.is_none());
-        let waits = tokio::spawn({
-            let load = Arc::clone(&load);
-            async move { Load::enter(&load).await }
-        });
-        tokio::task::yield_now().await;
+        assert!(Load::try_enter(&load).is_none());
         places.pop();
-        let entered = waits.await.unwrap();
-        assert!(entered.is_some(), "a place that was given back is free for who waits");
-        drop((places, entered));
+        places.extend(Load::try_enter(&load));
+        assert_eq!(places.len(), 10, "a place that was given back is free for the next one");
+        drop(places);
         assert_eq!(load.jobs.load(Ordering::SeqCst), 0);
+        load.takes.store(1, Ordering::SeqCst);
+        let places: Vec<_> = std::iter::from_fn(|| Load::try_enter(&load)).take(10_000).collect();
+        assert_eq!(places.len(), QUEUE, "however fast it is, no more than so many wait");
+    }
+
+    #[tokio::test]
+    async fn k10_a_place_stays_with_its_job_when_nobody_waits_for_it_any_more() {
+        let passwords = Passwords::start(4).unwrap();
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let place = passwords.admit().unwrap();
+        let client = tokio::spawn(async move {
+            let job = move || {
+                begun.send(()).unwrap();
+                wait.recv().unwrap();
+            };
+            place.run(job).await
+        });
+        has_begun.await.unwrap();
+        client.abort();
+        assert!(client.await.unwrap_err().is_cancelled());
+        assert_eq!(passwords.load.jobs.load(Ordering::SeqCst), 1, "the thread still works on it");
+        go_on.send(()).unwrap();
+        while passwords.load.jobs.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(passwords.admit().is_ok());
     }
 
     #[tokio::test]
     async fn without_a_user_every_password_is_wrong() {
         let passwords = Passwords::start(4).unwrap();
-        assert_eq!(passwords.verify(password(""), None).await.unwrap(), Verification::Wrong);
+        assert_eq!(passwords.admit().unwrap().verify(password(""), None).await.unwrap(), Verification::Wrong);
         assert!(cost_of(&dummy(12)) == Some(12));
     }
 }

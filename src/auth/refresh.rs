@@ -11,7 +11,8 @@ use super::refresh_tokens::{self, Genuine};
 use super::status_lists;
 use crate::domain::client::Client;
 use crate::domain::rotation::{self, Verdict};
-use crate::domain::session::{EndReason, Session};
+use crate::domain::security_event;
+use crate::domain::session::{EndReason, Session, SessionId};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
@@ -69,7 +70,10 @@ pub enum Refusal {
 /// Within the grace window a repeated call gives the same successor again, which is why a commit of unknown outcome
 /// can be retried here; without one, the caller is told that the outcome is unknown.
 pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, RefreshError> {
-    let genuine = refresh_tokens::recognise(&auth.keyring, token).ok_or(Refusal::Invalid)?;
+    let Some(genuine) = refresh_tokens::recognise(&auth.keyring, token) else {
+        auth.spend_wrong_token(client)?;
+        return Err(Refusal::Invalid.into());
+    };
     #[cfg(feature = "failpoints")]
     if failpoints::bug("always_deny") {
         return Err(Refusal::SessionRevoked.into());
@@ -85,9 +89,23 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
         outcome => outcome,
     };
     let (session, user, token) = match outcome? {
-        Outcome::Refused(refusal) => return Err(refusal.into()),
+        Outcome::Refused(refusal) => {
+            log_refusal(refusal, genuine.session_id(), client);
+            return Err(refusal.into());
+        }
         Outcome::Rotated(session, user) => {
             auth.counters.count_refresh();
+            tracing::debug!(
+                target: "relatch::security",
+                event = security_event::SESSION_RENEWED,
+                result = "succeeded",
+                by = "user",
+                user = user.id.get(),
+                session = session.id.log_name(),
+                source = client.address().map(|address| address.to_string()),
+                request_id = client.request_id().map(|id| id.to_string()),
+                "security event"
+            );
             let token = genuine.successor(&auth.keyring, session.generation);
             (session, user, token)
         }
@@ -105,6 +123,24 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
     let (session, user) = renewed.ok_or(Refusal::SessionRevoked)?;
     let place = status_lists::place_of(auth, &session).await.map_err(after_spending)?;
     Pair::issue(auth, user, &session, place, token, now).map_err(after_spending)
+}
+
+/// The trail has what ended a session; that somebody goes on with it, the log alone has, since it costs them nothing.
+fn log_refusal(refusal: Refusal, session: SessionId, client: &Client) {
+    let is_over = matches!(refusal, Refusal::SessionRevoked | Refusal::Expired | Refusal::AccountDisabled);
+    if is_over {
+        tracing::info!(
+            target: "relatch::security",
+            event = security_event::SESSION_USE_AFTER_EXPIRE,
+            result = "denied",
+            by = "anonymous",
+            session = session.log_name(),
+            source = client.address().map(|address| address.to_string()),
+            request_id = client.request_id().map(|id| id.to_string()),
+            reason = %refusal,
+            "security event"
+        );
+    }
 }
 
 /// What the transaction came to. A refusal commits, since it may have ended the session.
@@ -148,7 +184,7 @@ async fn spend(auth: &Auth, token: &Genuine<'_>, client: &Client, now: Timestamp
     // The update and the rule are two writings of one condition; when they differ, nothing may be given out.
     Err(Failure::Store(StoreError::ImpossibleRow {
         table: "sessions",
-        row: presented.session_id.to_string(),
+        row: presented.session_id.log_name(),
         problem: "its current token cannot be spent",
     }))
 }
@@ -193,32 +229,28 @@ async fn settle(auth: &Auth, presented: Rotation) -> Result<Option<Outcome>, Fai
         move |connection| {
             let found = sessions::find_with_user(connection, presented.session_id)?;
             let judgement = judge(found.as_ref(), &presented);
-            let Some((session, user)) = found else { return Ok((Some(Outcome::Refused(Refusal::Invalid)), None)) };
+            let Some((session, user)) = found else { return Ok((Some(Outcome::Refused(Refusal::Invalid)), false)) };
             let reason = match judgement {
-                Judgement::Spend => return Ok((None, None)),
-                Judgement::Refuse(refusal) => return Ok((Some(Outcome::Refused(refusal)), None)),
+                Judgement::Spend => return Ok((None, false)),
+                Judgement::Refuse(refusal) => return Ok((Some(Outcome::Refused(refusal)), false)),
                 Judgement::Repeat => {
                     let (generation, client) = (session.generation, &presented.client);
                     history::repeat(connection, session.id, generation, client, presented.now)?;
-                    return Ok((Some(Outcome::Repeated(session, user)), None));
+                    return Ok((Some(Outcome::Repeated(session, user)), false));
                 }
                 Judgement::End(reason) => reason,
             };
             let ended = end(connection, &session, &presented, reason)?;
             // Somebody who came at the same time may have found it first.
             let refusal = if ended && reason == EndReason::Reuse { Refusal::Reused } else { Refusal::SessionRevoked };
-            Ok((Some(Outcome::Refused(refusal)), ended.then_some((session, reason))))
+            Ok((Some(Outcome::Refused(refusal)), ended))
         }
     });
     let settled = settled.await.map_err(Failure::Store);
-    if !matches!(settled, Ok((_, None))) {
+    if !matches!(settled, Ok((_, false))) {
         auth.forget().await;
     }
-    let (outcome, ended) = settled?;
-    if let Some((session, reason)) = ended {
-        raise_alarm(&session, &presented, reason);
-    }
-    Ok(outcome)
+    settled.map(|(outcome, _)| outcome)
 }
 
 /// Which event the end of a session for this reason is, besides the end.
@@ -227,20 +259,6 @@ const fn alarm(reason: EndReason) -> Option<Kind> {
         EndReason::Reuse => Some(Kind::ReuseDetected),
         EndReason::StoreRolledBack => Some(Kind::StoreRolledBack),
         _ => None,
-    }
-}
-
-/// For whoever reads the log; once it is committed.
-fn raise_alarm(session: &Session, presented: &Rotation, reason: EndReason) {
-    if let Some(kind) = alarm(reason) {
-        tracing::error!(
-            event = kind.as_str(),
-            session = %session.id,
-            user = %session.user_id,
-            presented = presented.generation.get(),
-            current = session.generation.get(),
-            "a refresh token was presented that was replaced, or is newer than the store; its session is ended"
-        );
     }
 }
 

@@ -78,8 +78,12 @@ pub async fn register(
         return Err(refusal);
     }
     let (username, email, password) = parse(account, auth.policy.password_min_length)?;
+    if !actor.is_admin() {
+        auth.spend_registration(client)?;
+    }
+    let place = auth.passwords.admit().map_err(Failure::from)?;
     refuse_taken(auth, &username, &email).await?;
-    let password_hash = auth.passwords.hash(password).await.map_err(Failure::from)?;
+    let password_hash = place.hash(password).await.map_err(Failure::from)?;
     let password_hash = Secret::new(password_hash);
     let new = NewUser { username, email, role: account.role, password_hash, created_at: auth.now() };
     let kind = if actor.is_admin() { Kind::UserCreated } else { Kind::UserRegistered };

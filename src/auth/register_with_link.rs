@@ -32,12 +32,13 @@ pub async fn register_with_link(
             return Err(RegisterError::Invalid(Unacceptable { username, email, password: None }));
         }
     };
+    let place = auth.passwords.admit().map_err(Failure::from)?;
     refuse_taken(auth, &username, &email).await?;
     // Nobody chooses it, so that the rules for passwords that are chosen say nothing about it.
     let unknown = entropy::secret_text().map_err(Failure::from)?;
     let unknown = Password::from_login(unknown.expose())
         .map_err(|error| RegisterError::Invalid(Unacceptable { password: Some(error), ..Unacceptable::default() }))?;
-    let password_hash = Secret::new(auth.passwords.hash(unknown).await.map_err(Failure::from)?);
+    let password_hash = Secret::new(place.hash(unknown).await.map_err(Failure::from)?);
     let (token, digest) = draw_token().map_err(Failure::from)?;
     let new = NewUser { username, email, role, password_hash, created_at: auth.now() };
     let user = insert(auth, actor, new, Kind::UserCreated, Some(digest), client).await?;

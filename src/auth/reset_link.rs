@@ -17,7 +17,7 @@ use crate::secret::Secret;
 use crate::store::QueryResult;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::connection::AnyConnection;
-use crate::store::{reset_links, sessions, users};
+use crate::store::{guess_counters, known_networks, reset_links, sessions, users};
 
 /// How long a link can be used.
 pub const LIFE: Duration = Duration::from_mins(60);
@@ -117,18 +117,24 @@ pub(super) fn put_down(
 }
 
 /// Whose password the link with this token is for; `None` when it is worth nothing.
-pub async fn look_at_reset_link(auth: &Auth, token: &str) -> Result<Option<User>, Failure> {
-    let Some(digest) = digest_of(token) else { return Ok(None) };
+pub async fn look_at_reset_link(auth: &Auth, token: &str, client: &Client) -> Result<Option<User>, Failure> {
     let now = auth.now();
-    auth.read(move |connection| reset_links::find(connection, &digest, now)).await
+    let found = match digest_of(token) {
+        Some(digest) => auth.read(move |connection| reset_links::find(connection, &digest, now)).await?,
+        None => None,
+    };
+    if found.is_none() {
+        auth.spend_wrong_token(client)?;
+    }
+    Ok(found)
 }
 
 /// Replaces the password of a link's user and ends all of their sessions. The link is spent in the same transaction, so
 /// that of two at once one wins; a password that is not acceptable does not spend it.
 pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Client) -> Result<User, ResetError> {
-    let digest = digest_of(token).ok_or(ResetError::InvalidLink)?;
     // Nobody without a link gets a password hashed.
-    let user = look_at_reset_link(auth, token).await?.ok_or(ResetError::InvalidLink)?;
+    let user = look_at_reset_link(auth, token, client).await?.ok_or(ResetError::InvalidLink)?;
+    let digest = digest_of(token).ok_or(ResetError::InvalidLink)?;
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
     let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
     let (now, client) = (auth.now(), client.clone());
@@ -138,6 +144,9 @@ pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Clien
             if !users::change_password(connection, id, version, &hash, now)? {
                 return Ok(false);
             }
+            guess_counters::clear_user(connection, id)?;
+            // Whoever had the old password may have signed in with it.
+            known_networks::forget(connection, id)?;
             let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
             let ended = sessions::end_all(connection, id, &end)?;
             let event = Event::new(Kind::PasswordReset, now, By::User(id), &client).about(id);

@@ -21,7 +21,9 @@ use crate::store::sessions::{self, End};
 /// # Errors
 /// When the end could not be committed.
 pub async fn revoke_token(auth: &Auth, token: &str, client: &Client) -> Result<(), Failure> {
-    let Some(genuine) = refresh_tokens::recognise(&auth.keyring, token) else { return Ok(()) };
+    let Some(genuine) = refresh_tokens::recognise(&auth.keyring, token) else {
+        return auth.spend_wrong_token(client);
+    };
     let (session_id, nonce_digest) = (genuine.session_id(), genuine.nonce_digest());
     end(auth, session_id, client, move |connection, end| {
         sessions::end_with_nonce(connection, session_id, &nonce_digest, end)
@@ -62,7 +64,9 @@ pub async fn revoke_any_token(
     let verified = match authenticate::verify(auth, token).await {
         Ok(verified) => verified,
         Err(AuthenticateError::Failed(failure)) => return Err(failure.into()),
-        Err(_) => return Ok(()),
+        // It was ours, and is worth nothing any more.
+        Err(AuthenticateError::Expired) => return Ok(()),
+        Err(_) => return Ok(auth.spend_wrong_token(client)?),
     };
     match verified {
         VerifiedAccessToken::User(_) if is_of_another => Err(RevokeError::OfAnotherClient),

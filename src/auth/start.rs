@@ -8,6 +8,7 @@ use super::access_tokens::{AccessTokenPolicy, AccessTokens};
 use super::audit::activity::Counters;
 use super::audit::denial::Denials;
 use super::failure::Failure;
+use super::guessing::Guessing;
 use super::integrity::Integrity;
 use super::memory::Memory;
 use super::passwords::Passwords;
@@ -110,8 +111,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
         life: config.jwt.access_token_life,
         with_profile: config.jwt.profile_claims == ProfileClaims::Included,
     };
+    let passwords = Passwords::start(config.bcrypt_cost).map_err(StartError::Threads)?;
     Ok(Auth {
-        passwords: Passwords::start(config.bcrypt_cost).map_err(StartError::Threads)?,
         access_tokens: AccessTokens::new(access_token_policy, keys),
         policy: Policy {
             rotation: RotationRules {
@@ -127,6 +128,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>, purpose: Purpose) -> 
             audit_life: config.audit_life,
             key_rotation: config.key_rotation,
         },
+        guessing: config.rate_limits.then(|| Guessing::new(&keyring, &clock, passwords.threads())),
+        passwords,
         store,
         clock,
         keyring,

@@ -14,7 +14,7 @@ use crate::store::audit_events::{self, Event, Kind};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
-use crate::store::{sessions, users};
+use crate::store::{guess_counters, sessions, users};
 
 /// What is to be changed; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,6 +120,7 @@ pub async fn update_user(
             }
             Some(false) if !user.is_active() => {
                 users::set_disabled(connection, id, false, now)?;
+                guess_counters::clear_user(connection, id)?;
                 record(connection, event(Kind::UserEnabled))?;
             }
             _ => {}

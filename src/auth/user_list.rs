@@ -233,7 +233,7 @@ fn number(length: usize) -> u64 {
 }
 
 /// A place in a list in a certain order, which way to go from there, and what is known of the list.
-struct Cursor {
+pub(in crate::auth) struct Cursor {
     sort: Sort,
     backwards: bool,
     place: Place,

@@ -4,9 +4,11 @@
 
 mod audit;
 mod backup;
+mod block;
 mod client;
 mod config;
 mod key;
+mod log;
 mod output;
 mod password;
 mod serve;
@@ -22,7 +24,7 @@ use clap::{Parser, Subcommand};
 use crate::app::{self, App};
 use crate::auth::start::Purpose;
 use crate::clock::SystemClock;
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use output::Output;
 
 /// A self-hosted token service: short-lived JWTs, rotating refresh tokens, and revocation that holds.
@@ -57,6 +59,9 @@ enum Command {
     /// Register and list clients: programs with an id and a secret of their own
     #[command(subcommand)]
     Client(client::Command),
+    /// List who is kept out by too many wrong passwords, and let them try again
+    #[command(subcommand)]
+    Block(block::Command),
     /// Check the audit trail, or take it elsewhere
     #[command(subcommand)]
     Audit(audit::Command),
@@ -98,7 +103,7 @@ pub fn run() -> ExitCode {
         }),
         Command::Backup(target) => load().and_then(|loaded| backup::write(&loaded.config, &target, &output)),
         Command::Restore(source) => load().and_then(|loaded| {
-            start_logging(&loaded.config);
+            let _log = log::start(&loaded.config, Purpose::Command)?;
             runtime()?.block_on(backup::read(&loaded.config, &source, &output))
         }),
         Command::Serve => {
@@ -115,6 +120,9 @@ pub fn run() -> ExitCode {
         }),
         Command::Client(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { client::run(&app, command, output).await })
+        }),
+        Command::Block(command) => with_app(Purpose::Command, &output, |_, app, output| {
+            Box::pin(async move { block::run(&app, command, output).await })
         }),
         Command::Audit(command) => with_app(Purpose::Command, &output, |_, app, output| {
             Box::pin(async move { audit::run(&app, command, output).await })
@@ -137,7 +145,8 @@ type Job<'a> = std::pin::Pin<Box<dyn Future<Output = Done> + 'a>>;
 /// Loads the configuration, opens the store and runs a job with them.
 fn with_app<'a>(purpose: Purpose, output: &'a Output, job: impl FnOnce(Loaded, App, &'a Output) -> Job<'a>) -> Done {
     let loaded = load()?;
-    start_logging(&loaded.config);
+    // Ends last, when nothing is left that could say something.
+    let _log = log::start(&loaded.config, purpose)?;
     runtime()?.block_on(async {
         let app = App::open(&loaded.config, Arc::new(SystemClock), purpose).await.map_err(Refused::because)?;
         job(loaded, app, output).await
@@ -150,16 +159,4 @@ fn load() -> Result<Loaded, Refused> {
 
 fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Refused::because)
-}
-
-/// Logs go to standard error. Other crates' messages below warnings are left out: nobody has checked them for secrets.
-fn start_logging(config: &Config) {
-    use crate::config::LogFormat;
-    let filter = tracing_subscriber::EnvFilter::new(format!("warn,relatch={}", config.log_level.as_str()));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start in one process keeps the first's logging.
-    let _ = match config.log_format {
-        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).with_current_span(false).try_init(),
-    };
 }

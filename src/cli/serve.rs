@@ -10,6 +10,7 @@ use super::{Done, Refused, setup_url};
 use crate::app::App;
 use crate::auth::audit::activity::add_up;
 use crate::config::Loaded;
+use crate::domain::security_event;
 
 pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
     let config = &loaded.config;
@@ -29,7 +30,14 @@ pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
     }
     // Whoever reads that it serves may also end it: the handling of signals begins with the server's first turn.
     tokio::task::yield_now().await;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %address, "relatch serves");
+    tracing::info!(
+        target: "relatch::security",
+        event = security_event::STARTUP,
+        result = "succeeded",
+        version = env!("CARGO_PKG_VERSION"),
+        address = %address,
+        "relatch serves"
+    );
     let ready = json!({ "listening": address.to_string(), "publicUrl": config.public_url.as_str() });
     output.result(format_args!("Relatch {} serves on http://{address}", env!("CARGO_PKG_VERSION")), &ready)?;
     if let Some(url) = setup_url::make(config, &app).await? {
@@ -39,7 +47,12 @@ pub(super) async fn run(loaded: Loaded, app: App, output: &Output) -> Done {
     if let Err(failure) = add_up(app.auth()).await {
         tracing::warn!(%failure, "the last refreshes were not counted");
     }
-    tracing::info!("relatch has stopped");
+    tracing::info!(
+        target: "relatch::security",
+        event = security_event::SHUTDOWN,
+        result = "succeeded",
+        "relatch has stopped"
+    );
     Ok(())
 }
 

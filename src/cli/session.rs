@@ -83,6 +83,7 @@ async fn list(app: &App, user: Option<&str>, with_ended: bool, output: &Output) 
         .map(|session| {
             json!({
                 "id": session.id.to_string(),
+                "logName": session.id.log_name(),
                 "userId": session.user_id.get(),
                 "state": state(session),
                 "createdAt": session.created_at.to_string(),
@@ -92,8 +93,8 @@ async fn list(app: &App, user: Option<&str>, with_ended: bool, output: &Output) 
             })
         })
         .collect();
-    output.rows(&["ID", "USER", "STATE", "CREATED", "LAST USED", "FROM", "GENERATION"], &rows, |row| {
-        ["id", "userId", "state", "createdAt", "lastUsedAt", "lastUsedIp", "generation"]
+    output.rows(&["ID", "IN THE LOG", "USER", "STATE", "CREATED", "LAST USED", "FROM", "GENERATION"], &rows, |row| {
+        ["id", "logName", "userId", "state", "createdAt", "lastUsedAt", "lastUsedIp", "generation"]
             .map(|name| super::user::cell(row, name))
             .to_vec()
     })

@@ -130,7 +130,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_anyone_may_read_is_noticed() {
+    fn t2_a_file_that_anyone_may_read_is_noticed() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");

@@ -41,6 +41,8 @@ pub struct Config {
     pub ballast: u64,
     /// Where the server listens.
     pub listen_addr: SocketAddr,
+    /// How many connections of clients may be open, 64 to 1000000.
+    pub max_connections: u32,
     /// What users see.
     pub public_url: PublicUrl,
     /// Where the server's secret comes from.

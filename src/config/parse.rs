@@ -29,12 +29,42 @@ pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
         Some(rest) if rest.contains(|letter: char| letter.is_control() || letter == ' ') => {
             Err("has blanks or control characters in it; write them as %20 and the like".to_owned())
         }
+        Some(rest) if let Some(wrong) = misread_by_libpq(rest) => Err(wrong.to_owned()),
         Some(_) => Ok(DatabaseUrl::Postgres(Secret::new(text.to_owned()))),
         None => {
             let what = "has an unknown scheme; write sqlite://path or postgres://user:password@host/database";
             Err(what.to_owned())
         }
     }
+}
+
+/// What libpq would not understand, or take for something else: its complaint repeats the text, perhaps a password.
+fn misread_by_libpq(rest: &str) -> Option<&'static str> {
+    let is_escape = |behind: &str| {
+        let digits = behind.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        digits.is_some_and(|digits| digits != "00")
+    };
+    if !rest.split('%').skip(1).all(is_escape) {
+        return Some("has a % that begins no character; write a % of a password as %25");
+    }
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = before.split_once('/').unwrap_or((before, ""));
+    if authority.matches('@').count() > 1 || path.contains('@') || query.contains('@') {
+        return Some("has an @ where none is expected; write @, / and ? of a password as %40, %2F and %3F");
+    }
+    let hosts = authority.split_once('@').map_or(authority, |(_, hosts)| hosts);
+    let is_host = |host: &str| {
+        let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+        behind.split_once(':').is_none_or(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    if !hosts.split(',').all(is_host) {
+        return Some("has a port that is no number; write user:password@host:port, and / of a password as %2F");
+    }
+    let is_parameter = |parameter: &str| parameter.matches('=').count() == 1;
+    if !query.is_empty() && !query.split('&').all(is_parameter) {
+        return Some("has a parameter that is not name=value; write ?, & and = of values as %3F, %26 and %3D");
+    }
+    None
 }
 
 fn sqlite_path(path: &str) -> Parsed<PathBuf> {

@@ -117,6 +117,7 @@ fn effective(name: &str, config: &Config) -> Option<String> {
         "DATABASE_WAIT_SECONDS" => config.database_wait.as_secs().to_string(),
         "BALLAST_MB" => (config.ballast >> 20).to_string(),
         "LISTEN_ADDR" => config.listen_addr.to_string(),
+        "MAX_CONNECTIONS" => config.max_connections.to_string(),
         "PUBLIC_URL" => config.public_url.to_string(),
         "SECRET_KEY_FILE" => match &config.secret_key {
             SecretKeySource::Inline(_) => return None,

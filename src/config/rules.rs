@@ -23,6 +23,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let database_wait = reader.number("DATABASE_WAIT_SECONDS", 1..=30, "seconds");
     let ballast_mb = reader.number("BALLAST_MB", 0..=1_024, "MiB");
     let listen_addr = reader.required("LISTEN_ADDR", parse::socket_address);
+    let max_connections = reader.number("MAX_CONNECTIONS", 64..=1_000_000, "connections");
     let public_url = public_url(reader, listen_addr);
     let insecure_development = insecure_development(reader, public_url.as_ref());
     let insecure = insecure_development.unwrap_or_default();
@@ -43,6 +44,13 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let registration = reader.required("REGISTRATION", parse::registration);
     let rate_limits = rate_limits(reader, public_url.as_ref());
     let trusted_proxies = trusted_proxies(reader);
+    let is_behind_a_proxy = public_url.as_ref().is_some_and(PublicUrl::is_https);
+    if is_behind_a_proxy && rate_limits == Some(true) && trusted_proxies.as_ref().is_some_and(Vec::is_empty) {
+        reader.warn(
+            "TRUSTED_PROXIES is empty although PUBLIC_URL is https: all clients seem to be at the proxy's address, \
+             so that what is tried by one is counted against all; name the proxy there",
+        );
+    }
     let cors_origins = reader.optional("CORS_ORIGINS", parse::origins);
     let faults = faults(reader, insecure_development);
     let metrics_addr = metrics_addr(reader, listen_addr);
@@ -55,6 +63,7 @@ pub(super) fn config(reader: &mut Reader<'_>) -> Option<Config> {
         database_wait: Duration::from_secs(database_wait?.into()),
         ballast: u64::from(ballast_mb?) << 20,
         listen_addr: listen_addr?,
+        max_connections: max_connections?,
         public_url: public_url?,
         secret_key: secret_key?,
         accepted_secret_keys: accepted_secret_keys?.unwrap_or_default(),
@@ -250,7 +259,7 @@ fn jwt(
 fn rate_limits(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> Option<bool> {
     let limits = reader.required("RATE_LIMITS", parse::on_off)?;
     if !limits && public_url.is_some_and(|url| !url.is_loopback()) {
-        reader.warn("RATE_LIMITS is off: sessions can be refreshed as often as the server manages");
+        reader.warn("RATE_LIMITS is off: passwords can be guessed, accounts made and sessions refreshed as often as the server manages");
     }
     Some(limits)
 }

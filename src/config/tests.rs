@@ -70,6 +70,7 @@ fn every_variable_is_read_and_shown() {
         ("DATABASE_WAIT_SECONDS", "5"),
         ("BALLAST_MB", "32"),
         ("LISTEN_ADDR", "[::]:9000"),
+        ("MAX_CONNECTIONS", "20000"),
         ("PUBLIC_URL", "https://auth.example.com"),
         ("SECRET_KEY_FILE", "/run/secrets/key"),
         ("SECRET_KEYS_ACCEPTED", KEY),
@@ -176,14 +177,20 @@ fn database_urls_are_sqlite_files_and_postgres_servers() {
         let parsed = config(&[("DATABASE_URL", url)]).database_url;
         assert!(matches!(parsed, DatabaseUrl::Sqlite(path) if path == Path::new(expected)), "{url}");
     }
-    for url in [POSTGRES, "postgresql://one,two/r?sslmode=verify-full", "postgres:///r?host=/run/postgresql"] {
+    let mistakable =
+        ["postgres://u:%25%40%2F@[::1]:5432,db:/r?host=/run&user=a%40b", "postgres://u@db?sslmode=disable"];
+    for url in mistakable.into_iter().chain([
+        POSTGRES,
+        "postgresql://one,two/r?sslmode=verify-full",
+        "postgres:///r?host=/run/postgresql",
+    ]) {
         let parsed = config(&[("DATABASE_URL", url), ("SECRET_KEY", KEY)]).database_url;
         assert!(matches!(parsed, DatabaseUrl::Postgres(kept) if kept.expose() == url), "{url}");
     }
 }
 
 #[test]
-fn other_database_urls_are_refused() {
+fn t1_other_database_urls_are_refused_and_not_repeated() {
     for url in [
         "mysql://u:hunter2@db/r",
         "postgres:typo",
@@ -191,6 +198,20 @@ fn other_database_urls_are_refused() {
         "postgres://",
         "postgres://db/r r",
         "POSTGRES://db/r",
+        "postgres://u:hunter2%pu@db/r",
+        "postgres://u:hunter2%@db/r",
+        "postgres://u:hunter2%4@db/r",
+        "postgres://u:hunter2%00@db/r",
+        "postgres://u:hunter2%é@db/r",
+        "postgres://u:@hunter2@db/r",
+        "postgres://u:/hunter2@db/r",
+        "postgres://u:hunter2/x@db/r",
+        "postgres://u:?hunter2@db/r",
+        "postgres://u:hunter2",
+        "postgres://u:hunter2/r",
+        "postgres://db/r?password",
+        "postgres://db/r?password=hunter2=",
+        "postgres://db/r?password=x@hunter2",
         "data/relatch.db",
         "sqlite:data/relatch.db",
         "sqlite::memory:",
@@ -227,6 +248,7 @@ fn settings_that_deserve_a_look_give_a_warning() {
         (&[("PUBLIC_URL", "http://auth.example.com")] as Pairs<'_>, "PUBLIC_URL is plain http"),
         (&[("INSECURE_DEVELOPMENT", "on")], "INSECURE_DEVELOPMENT is on"),
         (&[("PUBLIC_URL", "https://a.example"), ("RATE_LIMITS", "off")], "RATE_LIMITS is off"),
+        (&[("PUBLIC_URL", "https://a.example")], "TRUSTED_PROXIES is empty although PUBLIC_URL is https"),
         (&[("TRUSTED_PROXIES", "::/0")], "TRUSTED_PROXIES holds every address"),
         (&[("JWT_KEY", "q2V7hX0c9T4nZbR1mK8sLw5yUe3gJd6f\n")], "JWT_KEY begins or ends with white space"),
         (&[("JWT_ISSUER", "relatch")], "JWT_ISSUER is no http or https URL"),
@@ -238,6 +260,7 @@ fn settings_that_deserve_a_look_give_a_warning() {
     }
     assert!(loaded(&[("PUBLIC_URL", "http://localhost:1"), ("RATE_LIMITS", "off")]).warnings.is_empty());
     assert!(loaded(&[("JWT_ISSUER", "https://auth.example.com/tenant")]).warnings.is_empty());
+    assert!(loaded(&[("PUBLIC_URL", "https://a.example"), ("TRUSTED_PROXIES", "127.0.0.1")]).warnings.is_empty());
 }
 
 #[test]
@@ -435,7 +458,7 @@ fn faults_are_for_insecure_development_alone() {
 }
 
 #[test]
-fn metrics_have_an_address_of_their_own() {
+fn t4_metrics_have_an_address_of_their_own() {
     refused(&[("METRICS_ADDR", "9090")], &["METRICS_ADDR"]);
     refused(&[("METRICS_ADDR", "127.0.0.1:8080")], &["METRICS_ADDR"]);
     assert!(both(&[("METRICS_ADDR", "127.0.0.1:0"), ("LISTEN_ADDR", "127.0.0.1:0")], &[]).is_ok());

@@ -14,6 +14,10 @@ pub enum Kind {
     LoginFailed,
     /// The password was right, but the account is disabled or deleted.
     LoginDenied,
+    /// There were so many wrong passwords in a row that further ones have to wait, or are not looked at.
+    LoginThrottled,
+    /// An admin or an operator let somebody try again who had given too many wrong passwords.
+    BlockCleared,
     /// Somebody made an account of their own.
     UserRegistered,
     /// An admin or an operator made an account.
@@ -198,10 +202,12 @@ impl By {
 
 impl Kind {
     /// All there are, in the order in which they are documented.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::LoginSucceeded,
         Self::LoginFailed,
         Self::LoginDenied,
+        Self::LoginThrottled,
+        Self::BlockCleared,
         Self::UserRegistered,
         Self::UserCreated,
         Self::UserImported,
@@ -252,6 +258,8 @@ impl Kind {
             Self::LoginSucceeded => "login.succeeded",
             Self::LoginFailed => "login.failed",
             Self::LoginDenied => "login.denied",
+            Self::LoginThrottled => "login.throttled",
+            Self::BlockCleared => "block.cleared",
             Self::UserRegistered => "user.registered",
             Self::UserCreated => "user.created",
             Self::UserImported => "user.imported",
@@ -304,7 +312,11 @@ impl Kind {
             | Self::PasswordChangeFailed
             | Self::PasswordConfirmFailed
             | Self::ClientAuthenticationFailed => Outcome::Failed,
-            Self::LoginDenied | Self::ReuseDetected | Self::StoreRolledBack | Self::AccessDenied => Outcome::Denied,
+            Self::LoginDenied
+            | Self::LoginThrottled
+            | Self::ReuseDetected
+            | Self::StoreRolledBack
+            | Self::AccessDenied => Outcome::Denied,
             _ => Outcome::Succeeded,
         }
     }
@@ -366,7 +378,7 @@ mod tests {
     #[test]
     fn a_pattern_means_one_kind_or_all_behind_a_dot() {
         assert_eq!(Kind::matching("login.failed"), Some(vec![Kind::LoginFailed]));
-        let logins = [Kind::LoginSucceeded, Kind::LoginFailed, Kind::LoginDenied];
+        let logins = [Kind::LoginSucceeded, Kind::LoginFailed, Kind::LoginDenied, Kind::LoginThrottled];
         assert_eq!(Kind::matching("login.*"), Some(logins.to_vec()));
         for nothing in ["", "*", "login*", "login", "login.", "nothing.*", "LOGIN.*", "login.%"] {
             assert_eq!(Kind::matching(nothing), None, "{nothing}");

@@ -63,10 +63,13 @@ impl Password {
         let password = Self::long_enough(text, min_length)?;
         let folded = Zeroizing::new(case_folded(password.expose()));
         let is = |shown: &str, key: &str| *folded == key || *folded == case_folded(shown);
-        if is(username.as_str(), username.key()) || is_key(Username::key_of(&password.0), username.key()) {
+        // As it was typed, and in NFC, which may come to another name.
+        let typed = [text, password.expose()];
+        let is_name = typed.iter().any(|typed| is_key(Username::key_of(typed), username.key()));
+        if is_name || is(username.as_str(), username.key()) {
             return Err(PasswordError::SameAsUsername);
         }
-        if is(email.as_str(), email.key()) || is_key(Email::key_of(&password.0), email.key()) {
+        if is(email.as_str(), email.key()) || typed.iter().any(|typed| is_key(Email::key_of(typed), email.key())) {
             return Err(PasswordError::SameAsEmail);
         }
         password.uncommon()

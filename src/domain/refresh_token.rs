@@ -28,8 +28,9 @@ impl KeyHint {
     }
 }
 
-/// The secret that all refresh tokens of a session share. The store knows only its SHA-256.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+/// The secret that all refresh tokens of a session share. The store knows only its SHA-256. Tests alone compare it.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct SessionNonce([u8; 16]);
 
 impl SessionNonce {
@@ -51,7 +52,8 @@ impl std::fmt::Debug for SessionNonce {
 }
 
 /// What a refresh token says, before or without its tag.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Claims {
     /// Which key made the tag.
     pub key: KeyHint,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::domain::status_list::StatusIndex;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
+use crate::keyring::labelled_digest;
 
 /// A session's public name; knowing it gives nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -49,6 +50,13 @@ impl SessionId {
     pub fn time(&self) -> Timestamp {
         let millis = self.as_bytes().iter().take(6).fold(0, |millis, byte| millis << 8 | i64::from(*byte));
         Timestamp::from_micros(millis * 1_000)
+    }
+
+    /// What the log calls it: a digest, from which nobody finds the id, whose 74 random bits are too many to try. It is
+    /// the same wherever it is computed, so that a line and a session can be told to belong together.
+    pub fn log_name(&self) -> String {
+        let digest = labelled_digest(b"relatch.log.session", self.as_bytes());
+        digest.iter().take(8).fold(String::with_capacity(16), |name, byte| format!("{name}{byte:02x}"))
     }
 
     /// The 16 bytes, as in a refresh token and in the database.

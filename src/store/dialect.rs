@@ -48,6 +48,22 @@ macro_rules! upsert {
 }
 pub(super) use upsert;
 
+/// Inserts a row unless there is one of the same key: of two at once, neither fails for the other. Gives how many were
+/// inserted.
+macro_rules! insert_if_missing {
+    ($connection:expr, $table:expr, $row:expr) => {
+        match $connection {
+            $crate::store::connection::AnyConnection::Postgres(connection) => {
+                diesel::insert_into($table).values($row).on_conflict_do_nothing().execute(connection)
+            }
+            $crate::store::connection::AnyConnection::Sqlite(connection) => {
+                diesel::insert_into($table).values($row).on_conflict_do_nothing().execute(connection)
+            }
+        }
+    };
+}
+pub(super) use insert_if_missing;
+
 /// Waits for `lock` and holds it until the transaction ends.
 pub fn lock(connection: &mut AnyConnection, lock: Lock) -> QueryResult<()> {
     match connection {

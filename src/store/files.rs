@@ -105,6 +105,12 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
+/// Whether every account on this machine may read a file.
+pub(super) fn is_world_readable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
 /// Joins those who use the store.
 pub(super) fn use_store(store: &Path) -> Result<InUse, FileError> {
     let path = lock_file(store);

@@ -17,6 +17,9 @@ pub mod error;
 #[cfg(feature = "failpoints")]
 pub(crate) mod failpoints;
 pub mod files;
+pub mod guess_counters;
+mod journal;
+pub mod known_networks;
 pub mod leases;
 pub mod meta;
 mod migrations;
@@ -111,6 +114,12 @@ impl Store {
             DatabaseUrl::Sqlite(path) => {
                 let unreachable = |error: &dyn std::fmt::Display| StoreError::Unreachable(error.to_string());
                 files::create_private(path).map_err(|error| unreachable(&format!("{}: {error}", path.display())))?;
+                if files::is_world_readable(path) {
+                    tracing::warn!(
+                        file = %path.display(),
+                        "every account on this machine may read the store; run chmod 600 on the file"
+                    );
+                }
                 Some(Arc::new(files::use_store(path).map_err(|error| unreachable(&error))?))
             }
         };
@@ -176,7 +185,7 @@ impl Store {
             Writes::Pooled(_) => self.pooled(move |connection| in_transaction(connection, &mut job)).await,
             Writes::Queued(writer) => {
                 let (answer, answered) = oneshot::channel();
-                writer.submit(Box::new(Write { work: job, result: None, answer, urgency }))?;
+                writer.submit(Box::new(Write::new(job, answer, urgency)))?;
                 answered.await.map_err(|_| StoreError::Panicked)?
             }
         }
@@ -307,13 +316,15 @@ fn attempt_transaction<T>(
     #[cfg(feature = "failpoints")]
     failpoints::hit("before_begin");
     dialect::begin_write(connection)?;
-    match guarded(|| job(connection).map_err(StoreError::from)) {
+    let (done, lines) = journal::listening(|| guarded(|| job(connection).map_err(StoreError::from)));
+    match done {
         Ok(value) => {
             #[cfg(feature = "failpoints")]
             failpoints::hit("before_commit");
             Manager::commit_transaction(connection).map_err(StoreError::of_commit)?;
             #[cfg(feature = "failpoints")]
             failpoints::hit("after_commit");
+            lines.write();
             Ok(value)
         }
         Err(error) => {

@@ -233,6 +233,30 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    guess_counters (subject, network) {
+        subject -> Binary,
+        network -> Text,
+        user_id -> Nullable<BigInt>,
+        client_id -> Nullable<Text>,
+        failures -> Integer,
+        streak -> Integer,
+        last_failed_at -> BigInt,
+        free_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    known_networks (user_id, network) {
+        user_id -> BigInt,
+        network -> Text,
+        last_success_at -> BigInt,
+    }
+}
+
+diesel::joinable!(guess_counters -> users (user_id));
+diesel::joinable!(guess_counters -> clients (client_id));
 diesel::joinable!(client_secrets -> clients (client_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(console_sessions -> sessions (session_id));
@@ -249,3 +273,4 @@ diesel::allow_tables_to_appear_in_same_query!(
 );
 diesel::allow_tables_to_appear_in_same_query!(audit_events, users);
 diesel::allow_tables_to_appear_in_same_query!(clients, client_secrets);
+diesel::allow_tables_to_appear_in_same_query!(guess_counters, users, clients);

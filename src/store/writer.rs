@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::ballast::Ballast;
 use super::connection::{AnyConnection, Connector};
 use super::error::StoreError;
+use super::journal::{self, Lines};
 use super::{Manager, QueryResult, dialect, guarded};
 
 /// How many writes may wait: about a third of a second of work.
@@ -48,17 +49,26 @@ pub(super) enum Urgency {
 
 /// The job of one [`super::Store::write`].
 pub(super) struct Write<T, F> {
-    pub(super) work: F,
-    pub(super) result: Option<Result<T, StoreError>>,
-    pub(super) answer: oneshot::Sender<Result<T, StoreError>>,
-    pub(super) urgency: Urgency,
+    work: F,
+    result: Option<Result<T, StoreError>>,
+    /// What the last run has to say when it is committed.
+    lines: Lines,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+    urgency: Urgency,
+}
+
+impl<T, F> Write<T, F> {
+    pub(super) fn new(work: F, answer: oneshot::Sender<Result<T, StoreError>>, urgency: Urgency) -> Self {
+        Self { work, result: None, lines: Lines::default(), answer, urgency }
+    }
 }
 
 impl<T: Send, F: FnMut(&mut AnyConnection) -> QueryResult<T> + Send> Job for Write<T, F> {
     fn run(&mut self, connection: &mut AnyConnection) -> bool {
-        let result = guarded(|| (self.work)(connection).map_err(StoreError::from));
+        let (result, lines) = journal::listening(|| guarded(|| (self.work)(connection).map_err(StoreError::from)));
         let stays = result.is_ok();
         self.result = Some(result);
+        self.lines = lines;
         stays
     }
 
@@ -79,7 +89,10 @@ impl<T: Send, F: FnMut(&mut AnyConnection) -> QueryResult<T> + Send> Job for Wri
             // What the job itself found stays true; nothing of it was to be committed.
             (Some(Err(error)), _) => Err(error),
             (_, Err(error)) => Err(error),
-            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Ok(value)), Ok(())) => {
+                self.lines.write();
+                Ok(value)
+            }
             (None, Ok(())) => Err(StoreError::Panicked),
         };
         // The caller may have gone away; the change stands all the same.
@@ -239,5 +252,76 @@ fn run_in_savepoint(connection: &mut AnyConnection, job: &mut dyn Job) -> QueryR
         Manager::commit_transaction(connection)
     } else {
         Manager::rollback_transaction(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::{By, Kind};
+    use crate::domain::client::Client;
+    use crate::domain::timestamp::Timestamp;
+    use crate::store::audit_events::{self, Event};
+    use crate::store::connection::Access;
+    use crate::store::{Limits, Store};
+
+    #[test]
+    fn s3_what_ran_twice_or_was_rolled_back_is_not_logged_twice_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = crate::config::DatabaseUrl::Sqlite(folder.path().join("relatch.db"));
+        let patience = std::time::Duration::from_secs(5);
+        let store = Store::open(&url, Limits { connections: 1, patience, ballast: None }).unwrap();
+        let mut connection = Connector::new(&url, Access::Write).open().unwrap();
+        let record = |connection: &mut AnyConnection| {
+            let client = Client::default();
+            let event = Event::new(Kind::LoginFailed, Timestamp::from_micros(1), By::Anonymous, &client);
+            audit_events::record(connection, &event)
+        };
+        let mut job = Write::new(record, oneshot::channel().0, Urgency::Ordinary);
+        assert!(job.run(&mut connection) && job.run(&mut connection));
+        assert_eq!(job.lines.count(), 1, "the last run counts");
+
+        let mut fails = Write::new(
+            |connection: &mut AnyConnection| {
+                record(connection)?;
+                Err::<(), _>(diesel::result::Error::RollbackTransaction)
+            },
+            oneshot::channel().0,
+            Urgency::Ordinary,
+        );
+        let logged = logged(|| {
+            Box::new(job).answer(Err(StoreError::Panicked));
+            assert!(!fails.run(&mut connection));
+            Box::new(fails).answer(Ok(()));
+        });
+        assert_eq!(logged, 0, "nothing was committed");
+
+        let mut job = Write::new(record, oneshot::channel().0, Urgency::Ordinary);
+        assert!(job.run(&mut connection));
+        assert_eq!(self::logged(|| Box::new(job).answer(Ok(()))), 1);
+        store.close();
+    }
+
+    /// How many lines this thread logs meanwhile.
+    fn logged(job: impl FnOnce()) -> usize {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&lines);
+        let subscriber = tracing_subscriber::fmt().with_writer(move || Kept(Arc::clone(&written))).finish();
+        tracing::subscriber::with_default(subscriber, job);
+        let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains("authn_login_fail")).count()
+    }
+
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 }

@@ -2,24 +2,28 @@
 //!
 //! A panic in a handler becomes a 500 of that one request.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::client::address_of;
+use super::connections::{Conversation, Turn};
 use super::cors::Cors;
 use super::deadline::Deadline;
 use super::faults::Fault;
 use super::problem::{Code, Problem};
 use super::state::State;
-use super::{admin, oauth};
+use super::{admin, oauth, security};
 use crate::auth::entropy;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,20 +40,24 @@ pub async fn finish<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let turn = request.request().conn_data::<Conversation>().map(Conversation::begin_turn);
     let id = entropy::uuid().unwrap_or_default();
     request.extensions_mut().insert(RequestId(id));
     let id = id.to_string();
     let began = Instant::now();
     let state = request.app_data::<actix_web::web::Data<State>>().cloned();
     let method = request.method().clone();
-    let path = request.path();
-    let path = path.get(..path.floor_char_boundary(200)).unwrap_or_default().to_owned();
-    let reader = match &path {
+    let path = security::loggable(request.path());
+    let reader = match request.path() {
         path if admin::is_page(path) => Reader::Person,
         path if oauth::is_path(path) => Reader::Library,
         _ => Reader::Program,
     };
+    let trusted = state.as_ref().map_or(&[][..], |state| &state.trusted_proxies);
+    let source = address_of(request.peer_addr(), request.headers(), trusted);
+    let failing = Failing { id: &id, reader, source, state: state.as_ref().map(actix_web::web::Data::get_ref) };
 
+    let is_encoded = request.headers().contains_key(header::CONTENT_ENCODING);
     let cors = state.as_ref().and_then(|state| Cors::of(&request, &state.cors_origins));
     let has_faults = state.as_ref().is_some_and(|state| state.faults);
     let fault = if has_faults { Fault::of(&request) } else { Ok(None) };
@@ -61,10 +69,10 @@ pub async fn finish<B: MessageBody + 'static>(
         }
     };
     let early = cors.as_ref().and_then(|cors| cors.preflight(has_faults));
-    let early = early.or_else(|| fault.as_ref().err().map(|problem| log_and_render(problem, &id, reader)));
+    let early = early.or_else(|| fault.as_ref().err().map(|problem| failing.log_and_render(problem)));
     if let Some(mut response) = early {
         add_headers(response.headers_mut());
-        return Ok(request.into_response(response));
+        return Ok(request.into_response(last_part(response, turn)));
     }
 
     if let (Ok(Some(fault)), Some(state)) = (&fault, &state) {
@@ -76,36 +84,45 @@ pub async fn finish<B: MessageBody + 'static>(
     let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
     let (result, route) = match deadline.wait_for(answer).await {
         None => {
-            (Err(log_and_render(&Problem::failure("the answer would have come too late", true), &id, reader)), None)
+            let problem = Problem::failure("the answer would have come too late", true);
+            (Err(failing.log_and_render(&problem)), None)
         }
         Some(Ok(Ok(response))) => {
             let route = response.request().match_pattern();
-            (Ok(with_problem_body(response, &id, reader)), route)
+            (Ok(failing.with_problem_body(response)), route)
         }
-        Some(Ok(Err(error))) => (Err(render_error(&error, &id, reader)), None),
-        Some(Err(_)) => (Err(log_and_render(&Problem::failure("a handler panicked", false), &id, reader)), None),
+        Some(Ok(Err(error))) => (Err(failing.render_error(&error)), None),
+        Some(Err(_)) => (Err(failing.log_and_render(&Problem::failure("a handler panicked", false))), None),
+    };
+    // What tells a body that is compressed from one of another type (RFC 9110 §12.5.3).
+    let add_headers = |status, headers: &mut HeaderMap| {
+        add_headers(headers);
+        if is_encoded && status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
     };
     let (status, result) = match result {
         Ok(mut response) => {
-            add_headers(response.headers_mut());
-            (response.status(), Ok(response))
+            add_headers(response.status(), response.headers_mut());
+            (response.status(), Ok(response.map_body(|_, body| until_written(turn, body))))
         }
         Err(mut response) => {
-            add_headers(response.headers_mut());
-            (response.status(), Err(InternalError::from_response("", response).into()))
+            add_headers(response.status(), response.headers_mut());
+            (response.status(), Err(InternalError::from_response("", last_part(response, turn)).into()))
         }
     };
     let elapsed = began.elapsed();
     if let Some(state) = state {
         state.metrics.count(&method, route.as_deref(), status, elapsed);
     }
-    // Without the query: it may hold what somebody typed. Debug escapes what a client put into the path.
+    // Without the query: it may hold what somebody typed.
     tracing::info!(
         target: "relatch::access",
         method = method.as_str(),
-        path = ?path,
+        path,
         status = status.as_u16(),
         ms = elapsed.as_millis(),
+        source = source.map(|source| source.to_string()),
         request_id = id,
         "request"
     );
@@ -115,34 +132,17 @@ pub async fn finish<B: MessageBody + 'static>(
     result
 }
 
-/// Writes the body of an error, whether a handler or the framework made it.
-fn with_problem_body<B: MessageBody + 'static>(
-    response: ServiceResponse<B>,
-    id: &str,
-    reader: Reader,
-) -> ServiceResponse<BoxBody> {
-    let status = response.status();
-    let has_body = response.response().extensions().contains::<OwnPage>();
-    if has_body || !status.is_client_error() && !status.is_server_error() {
-        return response.map_into_boxed_body();
-    }
-    let problem = response.response().extensions().get::<Problem>().cloned();
-    let problem = problem.unwrap_or_else(|| Problem::of_status(status));
-    let mut rendered = log_and_render(&problem, id, reader);
-    for allow in response.headers().get_all(header::ALLOW) {
-        rendered.headers_mut().append(header::ALLOW, allow.clone());
-    }
-    response.into_response(rendered)
+/// An answer with whose body the turn ends.
+fn last_part(response: HttpResponse, turn: Option<Turn>) -> HttpResponse {
+    response.map_body(|_, body| until_written(turn, body))
 }
 
-fn render_error(error: &Error, id: &str, reader: Reader) -> HttpResponse {
-    let draft = error.error_response();
-    let status = draft.status();
-    if draft.extensions().contains::<OwnPage>() || !status.is_client_error() && !status.is_server_error() {
-        return draft;
+/// A server of tests may have no connection.
+fn until_written(turn: Option<Turn>, body: BoxBody) -> BoxBody {
+    match turn {
+        Some(turn) => turn.until_written(body),
+        None => body,
     }
-    let problem = draft.extensions().get::<Problem>().cloned();
-    log_and_render(&problem.unwrap_or_else(|| Problem::of_status(status)), id, reader)
 }
 
 /// Who reads what went wrong.
@@ -154,20 +154,73 @@ enum Reader {
     Library,
 }
 
-fn log_and_render(problem: &Problem, id: &str, reader: Reader) -> HttpResponse {
-    match problem.code() {
-        Code::InternalError => {
-            tracing::error!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request failed");
+/// A request, as far as it matters when it fails.
+struct Failing<'a> {
+    id: &'a str,
+    reader: Reader,
+    source: Option<IpAddr>,
+    state: Option<&'a State>,
+}
+
+impl Failing<'_> {
+    /// Writes the body of an error, whether a handler or the framework made it.
+    fn with_problem_body<B: MessageBody + 'static>(&self, response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
+        let status = response.status();
+        let problem = response.response().extensions().get::<Problem>().cloned();
+        if response.response().extensions().contains::<OwnPage>() {
+            self.log_of_page(problem.as_ref());
+            return response.map_into_boxed_body();
         }
-        Code::ServiceUnavailable | Code::OutcomeUnknown => {
-            tracing::warn!(request_id = id, cause = problem.cause().unwrap_or("unknown"), "a request was put off");
+        if !status.is_client_error() && !status.is_server_error() {
+            return response.map_into_boxed_body();
         }
-        _ => {}
+        let problem = problem.unwrap_or_else(|| Problem::of_status(status));
+        let mut rendered = self.log_and_render(&problem);
+        for allow in response.headers().get_all(header::ALLOW) {
+            rendered.headers_mut().append(header::ALLOW, allow.clone());
+        }
+        response.into_response(rendered)
     }
-    match reader {
-        Reader::Person => admin::error_page::of_problem(problem, id),
-        Reader::Program => problem.render(id),
-        Reader::Library => oauth::error::of_problem(problem),
+
+    fn render_error(&self, error: &Error) -> HttpResponse {
+        let draft = error.error_response();
+        let status = draft.status();
+        let problem = draft.extensions().get::<Problem>().cloned();
+        if draft.extensions().contains::<OwnPage>() {
+            self.log_of_page(problem.as_ref());
+            return draft;
+        }
+        if !status.is_client_error() && !status.is_server_error() {
+            return draft;
+        }
+        self.log_and_render(&problem.unwrap_or_else(|| Problem::of_status(status)))
+    }
+
+    /// Most pages tell of no problem.
+    fn log_of_page(&self, problem: Option<&Problem>) {
+        if let Some(problem) = problem {
+            self.log(problem);
+        }
+    }
+
+    fn log_and_render(&self, problem: &Problem) -> HttpResponse {
+        self.log(problem);
+        match self.reader {
+            Reader::Person => admin::error_page::of_problem(problem, self.id),
+            Reader::Program => problem.render(self.id),
+            Reader::Library => oauth::error::of_problem(problem),
+        }
+    }
+
+    fn log(&self, problem: &Problem) {
+        let (id, cause) = (self.id, problem.cause().unwrap_or("unknown"));
+        match problem.code() {
+            Code::InternalError => tracing::error!(request_id = id, cause, "a request failed"),
+            Code::ServiceUnavailable | Code::OutcomeUnknown => {
+                tracing::warn!(request_id = id, cause, "a request was put off");
+            }
+            _ => security::log_problem(problem, id, self.source, self.state),
+        }
     }
 }
 

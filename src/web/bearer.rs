@@ -11,10 +11,11 @@ use futures_util::future::LocalBoxFuture;
 
 use super::client::ClientOf;
 use super::problem::{Code, Problem};
+use super::security;
 use super::state::State;
 use crate::auth::Actor;
 use crate::auth::audit::denial::{note_client_denied, note_denied};
-use crate::auth::authenticate::{Bearer, Principal, authenticate};
+use crate::auth::authenticate::{AuthenticateError, Bearer, Principal, authenticate};
 use crate::auth::clients::ClientPrincipal;
 use crate::domain::role::Role;
 use crate::domain::scope::Scope;
@@ -209,7 +210,18 @@ async fn principal(request: &HttpRequest) -> Result<Arc<Principal>, Problem> {
 async fn bearer(request: &HttpRequest) -> Result<Bearer, Problem> {
     let token = bearer_token(request)?;
     let state = State::of(request)?;
-    Ok(authenticate(&state.auth, &token).await?)
+    match authenticate(&state.auth, &token).await {
+        Ok(bearer) => Ok(bearer),
+        Err(error) => {
+            let ClientOf(client) = ClientOf::extract(request).await?;
+            match error {
+                AuthenticateError::Ended(session) => security::log_use_of_ended(session, &client),
+                AuthenticateError::Expired => security::log_use_of_expired(&client),
+                _ => {}
+            }
+            Err(error.into())
+        }
+    }
 }
 
 /// Whether there is one `Authorization` header, and it says that it has an access token.

@@ -3,7 +3,6 @@
 //! The header `Relatch-Fault` of a request names it. Whatever the request does is done and committed first: what
 //! happens to the answer is what happens on a bad line. Only a development server on loopback has this.
 
-use std::any::Any;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
@@ -35,10 +34,8 @@ pub(super) enum Fault {
 struct Socket(TcpStream);
 
 /// Keeps a handle on the socket of a new connection.
-pub fn remember_socket(connection: &dyn Any, data: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
-        && let Ok(socket) = stream.as_fd().try_clone_to_owned()
-    {
+pub fn remember_socket(connection: &actix_web::rt::net::TcpStream, data: &mut Extensions) {
+    if let Ok(socket) = connection.as_fd().try_clone_to_owned() {
         data.insert(Socket(TcpStream::from(socket)));
     }
 }

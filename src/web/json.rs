@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 use tokio::time::{Instant, timeout_at};
 
 use super::deadline::Deadline;
@@ -22,6 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is read, and for how long, so that its sender gets to see the answer.
 const DRAINED: usize = 1024 * 1024;
 const DRAINED_FOR: Duration = Duration::from_secs(1);
+
+/// The names of members are shorter.
+const NAME_MAX: usize = 32;
 
 /// What a JSON body can be parsed into.
 pub trait JsonBody: Sized {
@@ -154,12 +158,23 @@ pub fn value<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let problem = match named("missing field `") {
         Some(field) => FieldProblem::member(&field, "is missing"),
         None => {
-            let path = track.path().to_string();
-            let pointer = if path == "." { "#".to_owned() } else { format!("#/{}", path.replace('.', "/")) };
+            let pointer = pointer(&track.path());
             FieldProblem { pointer, detail: "is of the wrong type or not one of the allowed values".to_owned() }
         }
     };
     Err(Problem::fields(Code::ValidationFailed, vec![problem]))
+}
+
+/// The fragment form of a JSON pointer (RFC 6901 §6), in which a place in an array is a member like any other. A member that
+/// is not known is pointed to as long as it could be one of ours, misspelt; else nothing of it is repeated.
+fn pointer(path: &Path) -> String {
+    let is_name = |key: &str| key.len() <= NAME_MAX && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    path.iter().fold("#".to_owned(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } if is_name(key) => format!("{pointer}/{key}"),
+        Segment::Enum { variant } => format!("{pointer}/{variant}"),
+        Segment::Map { .. } | Segment::Unknown => pointer,
+    })
 }
 
 /// Makes a struct's body one that must be an object.

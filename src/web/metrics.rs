@@ -65,5 +65,13 @@ pub async fn show_metrics(state: web::Data<State>) -> HttpResponse {
     ] {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
     }
+    let seats = &state.seats;
+    let taken = u64::try_from(seats.taken()).unwrap_or(u64::MAX);
+    for (name, kind, help, value) in [
+        ("relatch_connections", "gauge", "Connections of clients that are open.", taken),
+        ("relatch_connections_refused_total", "counter", "Connections beyond an address's share.", seats.refused()),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }

@@ -7,10 +7,13 @@ pub mod answer;
 pub mod api;
 pub mod bearer;
 pub mod client;
+pub mod connections;
 mod cors;
 mod deadline;
 pub mod docs;
 pub mod faults;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod health;
 pub mod json;
 pub mod metrics;
@@ -19,6 +22,7 @@ pub mod openapi;
 pub mod problem;
 pub mod public_document;
 pub mod query;
+pub mod security;
 pub mod state;
 pub mod status_lists;
 mod unwaited;
@@ -32,7 +36,8 @@ use actix_web::{Route, web};
 
 use admin::guard::admins_only;
 use admin::{
-    account as me, assets, audit as trail, clients as programs, dashboard, keys, maintenance, reset, sessions as seen,
+    account as me, assets, audit as trail, blocks, clients as programs, dashboard, keys, maintenance, reset,
+    sessions as seen,
 };
 use admin::{settings, setup, sign_in, sign_out, users as people};
 use api::{account, audit, clients, sessions, tokens, users};
@@ -116,6 +121,8 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("").route(get().to(dashboard::show_dashboard)))
                         .service(resource("/audit").route(get().to(trail::list_events)))
                         .service(resource("/audit/export").route(get().to(trail::export_events)))
+                        .service(resource("/blocks").route(get().to(blocks::show_blocks)))
+                        .service(resource("/blocks/clear").route(post().to(blocks::clear_block)))
                         .service(
                             resource("/clients")
                                 .route(get().to(programs::list::show_clients))
@@ -159,6 +166,7 @@ pub fn routes(config: &mut ServiceConfig, state: &Data<State>) {
                         .service(resource("/users/{id}").route(get().to(people::show::show_user)))
                         .service(resource("/users/{id}/disable").route(post().to(people::actions::disable_user)))
                         .service(resource("/users/{id}/enable").route(post().to(people::actions::enable_user)))
+                        .service(resource("/users/{id}/clear-blocks").route(post().to(blocks::clear_blocks_of_user)))
                         .service(resource("/users/{id}/role").route(post().to(people::actions::change_role)))
                         .service(
                             resource("/users/{id}/revoke-sessions").route(post().to(people::actions::revoke_sessions)),

@@ -6,6 +6,10 @@ use std::time::Duration;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::keyring;
 
 /// Answers with a document, or with 304 when the client has these very bytes (RFC 9110 §13.1.2). Without a `max_age` caches
 /// ask each time whether it is still the same.
@@ -31,6 +35,11 @@ pub fn answer(
         return answer.finish();
     }
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(content_type))).body(bytes)
+}
+
+/// The strong name of these very bytes.
+pub fn etag_of(bytes: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(keyring::sha256(bytes)))
 }
 
 /// Whether `If-None-Match` names the document. Weak and strong names are one here (RFC 9110 §8.8.3.2).

@@ -6,8 +6,11 @@ use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
 
 use super::admin::exporting::Exports;
+use super::connections::Seats;
+use super::docs::DescriptionOnce;
 use super::metrics::Metrics;
 use super::problem::Problem;
+use super::security::Excesses;
 use super::well_known::metadata::Discovery;
 use crate::auth::Auth;
 use crate::config::{PublicUrl, Setting};
@@ -34,10 +37,16 @@ pub struct State {
     pub discovery: Discovery,
     /// How long verifiers may keep that, and the published keys.
     pub jwks_max_age: Duration,
+    /// What `/openapi.json` says.
+    pub description: DescriptionOnce,
     /// The exports under way.
     pub exports: Exports,
     /// What is counted.
     pub metrics: Metrics,
+    /// The places for connections.
+    pub seats: Seats,
+    /// Who was told lately that they come too often.
+    pub excesses: Excesses,
 }
 
 impl State {

@@ -124,6 +124,7 @@ for (const query of [
 // A name that nobody has is a mistake in the form.
 await measure("sessions, of nobody", "/admin/sessions?user=nobody-at-all", 400);
 await measure("a session", `/admin/sessions/${session}`);
+await measure("blocks", "/admin/blocks");
 await list("audit", "/admin/audit");
 for (const query of [
   "type=login.succeeded", "type=login.*", "type=session.reuse_detected", "type=user.purged", "result=denied", "result=failed",

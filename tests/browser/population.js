@@ -135,6 +135,7 @@ export const pagesOf = () => [
   },
   { name: "a session that is not there", path: () => "/admin/sessions/x", status: 404 },
   { name: "the audit trail", path: () => "/admin/audit" },
+  { name: "the blocks", path: () => "/admin/blocks" },
   { name: "the audit trail of one user", path: ({ users }) => `/admin/audit?subject=${users.saif}&type=login.*` },
   { name: "the audit trail when nothing is found", path: () => "/admin/audit?from=1990-01-01&to=1990-01-02" },
   { name: "the audit trail by a wrong filter", path: () => "/admin/audit?ip=nonsense&from=x", status: 400 },

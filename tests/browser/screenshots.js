@@ -11,7 +11,7 @@ const PHONE = { width: 390, height: 844 };
 const DESK = { width: 1280, height: 860 };
 const LAPTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-const server = await startServer({ DATABASE_URL: url, hasAdmin: true, BCRYPT_COST: "10", INSECURE_DEVELOPMENT: "" });
+const server = await startServer({ DATABASE_URL: url, hasAdmin: true, BCRYPT_COST: "10", INSECURE_DEVELOPMENT: "", RATE_LIMITS: "" });
 const browser = await launch();
 try {
   await mkdir(folder, { recursive: true });

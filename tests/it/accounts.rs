@@ -65,7 +65,7 @@ async fn a_profile_is_shown_by_get_head_and_post_alike() {
 
 #[tokio::test]
 async fn l15_pages_show_everybody_once_while_users_are_added() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     for number in 0..210 {
         app.register(&format!("user{number}")).await.expect_status(201);

@@ -84,7 +84,7 @@ async fn m5_the_last_admin_can_be_neither_demoted_nor_disabled_nor_deleted() {
 
 #[tokio::test]
 async fn m5_two_admins_who_strip_each_other_at_once_leave_one() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let beside = TestApp::on(app.database.clone(), &[]).await;
     app.admin("one").await;
     app.admin("two").await;
@@ -192,7 +192,7 @@ fn claim(token: &str, name: &str) -> Value {
 
 #[tokio::test]
 async fn m12_no_token_of_a_refresh_that_raced_with_a_demotion_has_the_old_role() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let beside = TestApp::on(app.database.clone(), &[]).await;
     let root = app.admin("root").await;
     app.admin("deputy").await;

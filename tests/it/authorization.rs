@@ -12,7 +12,7 @@ use crate::harness::{Answer, Database, PASSWORD, Person, TestApp, raw};
 use crate::registration::account;
 
 /// The statuses for nobody, a user, an admin, a disabled user, an expired token and the token of an ended session.
-type Expected = [u16; 6];
+pub type Expected = [u16; 6];
 
 const fn anyone(status: u16) -> Expected {
     [status; 6]
@@ -27,7 +27,7 @@ const fn admins(status: u16) -> Expected {
 }
 
 /// Every route. One that is not listed here fails the test below it, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 112] = [
+pub const TABLE: [(&str, &str, Expected); 115] = [
     ("POST", "/api/auth/login", anyone(200)),
     ("POST", "/api/auth/refresh-token", anyone(200)),
     ("POST", "/api/auth/revoke-token", anyone(204)),
@@ -86,6 +86,9 @@ const TABLE: [(&str, &str, Expected); 112] = [
     ("POST", "/admin/keys/{kid}/retire", anyone(303)),
     ("GET", "/admin/settings", anyone(303)),
     ("GET", "/admin/audit", anyone(303)),
+    ("GET", "/admin/blocks", anyone(303)),
+    ("POST", "/admin/blocks/clear", anyone(303)),
+    ("POST", "/admin/users/{id}/clear-blocks", anyone(303)),
     ("GET", "/admin/audit/export", anyone(303)),
     ("GET", "/admin/maintenance", anyone(303)),
     ("POST", "/admin/maintenance/prune", anyone(303)),
@@ -214,8 +217,8 @@ async fn m1_every_route_answers_everybody_as_documented() {
     // The expired token is of an instance whose clock is behind, on the same store.
     let database = Arc::new(Database::create());
     let clock = Arc::new(ManualClock::at(SystemClock.now().before(Duration::from_secs(16 * 60))));
-    let expired = TestApp::on_at(database.clone(), &[], clock).await.user("expired").await;
-    let app = TestApp::on(database, &[]).await;
+    let expired = TestApp::on_at(database.clone(), &[("RATE_LIMITS", "off")], clock).await.user("expired").await;
+    let app = TestApp::on(database, &[("RATE_LIMITS", "off")]).await;
     let (disabled, ended) = (app.user("disabled").await, app.user("ended").await);
     let patch = json!({ "disabled": true });
     app.admin("root").await.patch(&format!("/api/users/{}", disabled.id), &patch).await.expect_status(200);

@@ -93,6 +93,8 @@ async fn a_filter_that_says_nothing_or_something_wrong_ends_nothing() {
         (json!({ "all": false }), "#/filter/all"),
         (json!({ "userAgent": "" }), "#/filter/all"),
         (json!({ "userid": 1 }), "#/filter/userid"),
+        (json!({ "<script>/~\"": 1 }), "#/filter"),
+        (json!({ ("a".repeat(1_000)): 1 }), "#/filter"),
         (json!({ "userId": "1" }), "#/filter/userId"),
         (json!({ "userId": 0 }), "#/filter/userId"),
         (json!({ "role": "Root" }), "#/filter/role"),

@@ -327,7 +327,7 @@ async fn r4_a_failure_of_ours_has_its_cause_in_the_log_alone_under_the_id_that_t
         assert!(!answer.text.contains("elsewhere") && !answer.text.contains("sessions"), "{answer:?}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
-    let log = server.kill();
+    let (_, log) = server.terminate();
     for answer in &failures {
         let id = answer.text_at("requestId");
         let told = log.lines().any(|line| line.contains(&id) && line.contains("cause") && line.contains("sessions"));

@@ -138,7 +138,7 @@ async fn l8_a_nul_in_any_header_or_in_the_raw_path_is_refused() {
 
 #[tokio::test]
 async fn l9_names_and_addresses_of_any_length_are_no_failure() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     let path = format!("/api/users/{}", admin.id);
     app.post(REGISTER, &account(&"a".repeat(64), "longest")).await.expect_status(201);

@@ -83,7 +83,7 @@ async fn one_instance_prunes_at_a_time_and_another_takes_over_when_it_is_gone() 
 }
 
 #[tokio::test]
-async fn pruning_many_sessions_holds_nobody_up_for_long() {
+async fn q11_pruning_many_sessions_holds_nobody_up_for_long() {
     let app = TestApp::start().await;
     let user = app.user("saif").await;
     crate::bulk::copy_session(&app, &user, 5_000).await;

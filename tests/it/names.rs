@@ -61,7 +61,7 @@ async fn l4_variants_of_an_address_are_the_same_address() {
 
 #[tokio::test]
 async fn l5_l6_names_that_deceive_are_refused() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let refused = [
         "",
         " ",
@@ -140,7 +140,7 @@ async fn l5_l6_names_that_deceive_are_refused() {
 
 #[tokio::test]
 async fn l7_whoever_is_registered_can_sign_in_be_found_changed_and_signed_out() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     let names = [
         "Saif.al-Din_7+x",

@@ -51,7 +51,7 @@ async fn answer(app: &TestApp, path: &str, body: Value) -> Answer {
 #[tokio::test]
 async fn l18_naughty_names_are_refused_or_come_back_exactly() {
     assert!(NAUGHTY.len() >= 100);
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("operator").await;
     let mut accepted = 0;
     for (number, text) in NAUGHTY.iter().enumerate() {
@@ -79,7 +79,7 @@ async fn l18_naughty_names_are_refused_or_come_back_exactly() {
 
 #[tokio::test]
 async fn l18_naughty_passwords_count_as_they_are() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     for (number, text) in NAUGHTY.iter().enumerate() {
         let name = format!("person{number}");
         // Made long enough by what no list of common passwords has.
@@ -104,7 +104,7 @@ async fn l18_naughty_passwords_count_as_they_are() {
 
 #[tokio::test]
 async fn l18_naughty_addresses_are_refused_or_come_back_exactly() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let mut accepted = 0;
     for (number, text) in NAUGHTY.iter().enumerate() {
         for email in [format!("{text}@example.com"), format!("x{number}@{text}"), (*text).to_owned()] {
@@ -128,7 +128,7 @@ async fn l18_naughty_addresses_are_refused_or_come_back_exactly() {
 
 #[tokio::test]
 async fn l18_naughty_texts_elsewhere_are_no_failure() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     app.register("saif").await.expect_status(201);
     for text in NAUGHTY {
@@ -166,7 +166,7 @@ async fn l18_naughty_texts_elsewhere_are_no_failure() {
 #[tokio::test]
 async fn l18_naughty_texts_at_the_oauth_endpoints_are_no_failure() {
     use crate::oauth::{INTROSPECT, REVOKE, Registered, TOKEN, form, post};
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     let client = Registered::with(&admin, &["introspect"]).await;
     let grant = ("grant_type", "client_credentials");

@@ -55,6 +55,26 @@ fn each_operation_has_an_id_a_summary_and_an_answer() {
     }
 }
 
+#[test]
+fn every_link_leads_to_an_operation_and_names_a_part_of_its_path() {
+    let operations = || {
+        let items = document()["paths"].as_object().unwrap().iter();
+        items.flat_map(|(path, item)| item.as_object().unwrap().values().map(move |operation| (path, operation)))
+    };
+    let links = operations().flat_map(|(_, operation)| operation["responses"].as_object().unwrap().values());
+    let links: Vec<_> =
+        links.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values()).collect();
+    assert!(links.len() > 20);
+    for link in links {
+        let id = &link["operationId"];
+        let (path, _) = operations().find(|(_, operation)| operation["operationId"] == *id).expect("an operation");
+        let parameters = link.get("parameters").and_then(|parameters| parameters.as_object());
+        for name in parameters.into_iter().flat_map(|parameters| parameters.keys()) {
+            assert!(path.contains(&format!("{{{name}}}")), "{name} is no part of {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_description_is_served_and_printed_the_same() {
     let app = TestApp::start().await;

@@ -1,8 +1,10 @@
 //! Passwords: which are taken, and that signing in with them and changing them keeps its promises.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, PASSWORD, Person, TestApp};
+use crate::harness::{Answer, PASSWORD, Person, TestApp, dump};
 use crate::registration::{REGISTER, account, with};
 use crate::stored_passwords::stored_hash;
 
@@ -68,7 +70,7 @@ async fn j1_length_counts_code_points_after_composition() {
 
 #[tokio::test]
 async fn j2_j3_long_passwords_are_taken_and_nothing_of_them_is_cut_off() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     for length in [64, 71, 72, 73, 100, 128, 1_024] {
         let (name, password) = (format!("len{length}"), long(length));
         register(&app, &name, &password).await.expect_status(201);
@@ -222,8 +224,23 @@ async fn j7_composition_makes_no_difference_but_compatibility_does() {
 }
 
 #[tokio::test]
-async fn j11_a_change_needs_the_current_password() {
+async fn j8_no_password_expires_and_nothing_stands_in_for_one() {
     let app = TestApp::start().await;
+    let members = ["hint", "passwordHint", "securityQuestion", "securityAnswer", "passwordExpiresAt"];
+    let body = members.into_iter().fold(account("saif", "saif"), |body, name| with(body, name, json!("canary")));
+    app.post(REGISTER, &with(body, "password", json!(PASSWORD))).await.expect_status(201);
+    assert!(!dump(&app.database).await.contains("canary"), "somebody keeps what could stand in for a password");
+    for member in members {
+        let body = json!({ "username": "saif", "password": "wrong password", member: "canary" });
+        app.post("/api/auth/login", &body).await.expect_problem(401, "invalid_credentials");
+    }
+    app.advance(Duration::from_hours(10 * 366 * 24));
+    app.login("saif", PASSWORD).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn j11_a_change_needs_the_current_password() {
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let person = app.user("saif").await;
     let before = stored_hash(&app, person.id).await;
     for wrong in ["", "wrong password", "P@ssword12", "p@ssword123", "P@ssword123 ", "P@ssword123\0", &before] {

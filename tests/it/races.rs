@@ -197,7 +197,7 @@ async fn race_changes(app: &Arc<TestApp>, admin: &Person, round: usize, changes:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_that_somebody_has_locked_hold_up_nobody_but_their_own_clients() {
-    let app = Arc::new(TestApp::start().await);
+    let app = Arc::new(TestApp::with(&[("RATE_LIMITS", "off")]).await);
     if !app.database.is_postgres() {
         // SQLite locks no rows.
         return;
@@ -280,7 +280,7 @@ async fn a_damaged_session_fails_alone_in_the_statement_that_it_shares() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_connections_are_enough_for_refreshes_and_everything_else() {
-    let app = Arc::new(TestApp::with(&[("DATABASE_CONNECTIONS", "2")]).await);
+    let app = Arc::new(TestApp::with(&[("DATABASE_CONNECTIONS", "2"), ("RATE_LIMITS", "off")]).await);
     let mut tokens = Vec::new();
     for number in 0..30 {
         tokens.push(app.user(&format!("user{number}")).await);

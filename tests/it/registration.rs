@@ -237,8 +237,8 @@ fn one_of(answers: &[Answer], pointers: &[&str]) -> i64 {
 
 #[tokio::test]
 async fn l2_fifty_registrations_of_one_name_make_one_account() {
-    let app = TestApp::start().await;
-    let beside = TestApp::on(app.database.clone(), &[]).await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
+    let beside = TestApp::on(app.database.clone(), &[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     for round in 0..4 {
         // The same name in two ways, the same address in two ways, from two instances.

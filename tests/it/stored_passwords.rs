@@ -51,7 +51,7 @@ async fn j9_hashes_are_salted_bcrypt_and_a_raised_cost_rehashes_at_the_next_logi
 
 #[tokio::test]
 async fn j10_a_damaged_hash_lets_nobody_in_and_breaks_nothing() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let (person, beside) = (app.user("damaged").await, app.user("beside").await);
     let good = stored_hash(&app, person.id).await;
     let damaged = [
@@ -88,7 +88,7 @@ const VECTOR: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyO
 
 #[tokio::test]
 async fn imported_hashes_sign_in_and_are_replaced() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     for version in ["2a", "2b", "2y"] {
         let (email, hash) = (format!("{version}@example.com"), VECTOR.replace("2a", version));
         let role = if version == "2y" { Role::Admin } else { Role::User };

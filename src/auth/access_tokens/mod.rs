@@ -4,6 +4,8 @@
 //! `crit`, a future `iat` or an `iss` that is an array, and reads the machine's clock instead of ours.
 
 mod claims;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::auth) mod fuzzing;
 mod jwks;
 mod keys;
 mod signer;

@@ -93,7 +93,7 @@ async fn note(
     }
     let noted = auth.write(move |connection| audit_events::record(connection, &event(now, &client)));
     if let Err(failure) = noted.await {
-        tracing::warn!(%failure, ?what, "a denial could not be recorded");
+        tracing::warn!(%failure, "a denial could not be recorded");
     }
 }
 

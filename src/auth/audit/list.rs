@@ -113,7 +113,7 @@ pub struct EventPage {
 }
 
 /// A place between two events, and which way to go from there.
-struct Place(Direction, EventKey);
+pub(in crate::auth) struct Place(Direction, EventKey);
 
 impl CursorKey for Place {
     const LIST: u8 = b'a';

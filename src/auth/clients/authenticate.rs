@@ -56,16 +56,25 @@ pub async fn authenticate_client(
     secret: &str,
     client: &Client,
 ) -> Result<AuthenticatedClient, ClientAuthError> {
-    let Some(id) = ClientId::parse(id) else { return Err(ClientAuthError::Invalid) };
-    let now = auth.now();
-    let found = auth.read(move |connection| clients::find_with_secrets(connection, id)).await?;
+    let (now, watch, name, id) = (auth.now(), auth.watch(client), id.to_owned(), ClientId::parse(id));
+    let read = auth.read(move |connection| {
+        let found = id.map_or(Ok(None), |id| clients::find_with_secrets(connection, id))?;
+        let exists = found.as_ref().and(id);
+        let standing = watch.as_ref().map(|watch| watch.client(connection, &name, exists)).transpose()?;
+        Ok((found, standing))
+    });
+    let (found, standing) = read.await?;
     // The secret is never compared itself: what is stored is a digest, of 256 bits that nobody can guess.
     let digest = is_secret(secret).then(|| keyring::sha256(secret.as_bytes()));
-    let Some(WithSecrets { client: registered, secrets }) = found else { return Err(ClientAuthError::Invalid) };
+    let Some(WithSecrets { client: registered, secrets }) = found else {
+        auth.note_wrong_secret(standing, client).await?;
+        return Err(ClientAuthError::Invalid);
+    };
     let is_right =
         |one: &ClientSecret| digest.is_some_and(|digest| keyring::equal(&one.digest, &digest)) && one.is_valid(now);
     let Some(secret) = secrets.into_iter().find(is_right).filter(|_| registered.is_active()) else {
-        note_failed_authentication(auth, id, client).await;
+        note_failed_authentication(auth, registered.id, client).await;
+        auth.note_wrong_secret(standing, client).await?;
         return Err(ClientAuthError::Invalid);
     };
     note_use(auth, &registered, &secret, client, now).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ConsoleUser, Guess, Guesser};
 use crate::auth::failure::Failure;
+use crate::auth::guessing::Door;
 use crate::auth::passwords::Verification;
 use crate::auth::{Auth, entropy};
 use crate::domain::client::Client;
@@ -42,11 +43,23 @@ pub async fn confirm_password(
     client: &Client,
 ) -> Result<Secret<String>, ConfirmError> {
     let password = Password::from_login(password).map_err(|_| ConfirmError::WrongPassword)?;
+    let place = auth.passwords.admit().map_err(Failure::from)?;
     let (id, guesser) = (user.principal.user.id, Guesser::of(user));
-    let stored = auth.read(move |connection| users::password_hash(connection, id)).await?;
-    if auth.passwords.verify(password, stored).await.map_err(Failure::from)? == Verification::Wrong {
-        let (now, client) = (auth.now(), client.clone());
-        let note = move |connection: &mut _| guesser.note_wrong(connection, Kind::PasswordConfirmFailed, now, &client);
+    let watch = auth.watch(client);
+    let read = auth.read(move |connection| {
+        let standing = watch.as_ref().map(|watch| watch.user(connection, id)).transpose()?;
+        Ok((users::password_hash(connection, id)?, standing))
+    });
+    let (stored, standing) = read.await?;
+    let standing = standing.map(|standing| standing.for_role(user.principal.user.role));
+    let attempt = auth.attempt(standing, Door::InSession).await?;
+    let (attempt, verified) = attempt.looked(auth, place.verify(password, stored).await).await?;
+    if verified == Verification::Wrong {
+        let (now, client, wrong) = (auth.now(), client.clone(), attempt.wrong());
+        let note = move |connection: &mut _| {
+            wrong.note(connection, now, &client)?;
+            guesser.note_wrong(connection, Kind::PasswordConfirmFailed, now, &client)
+        };
         return Err(match auth.write_change(note).await? {
             Guess::Wrong => ConfirmError::WrongPassword,
             Guess::Last => ConfirmError::TooManyWrong,
@@ -56,6 +69,7 @@ pub async fn confirm_password(
     let client = client.clone();
     let key = entropy::secret_text().map_err(Failure::from)?;
     let (digest, now) = (keyring::sha256(key.expose().as_bytes()), auth.now());
+    let right = attempt.right();
     let (session, version) = (user.session.id, user.principal.user.security_version);
     // Without it nobody could revoke everybody's sessions on a full disk. It adds a row for a password that was right.
     let renewed = auth
@@ -70,6 +84,7 @@ pub async fn confirm_password(
             {
                 return Ok(false);
             }
+            right.forgive(connection, now)?;
             let event = Event::new(Kind::PasswordConfirmed, now, By::User(id), &client).about(id);
             audit_events::record(connection, &event.of_session(session))?;
             Ok(true)

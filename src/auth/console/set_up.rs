@@ -9,13 +9,14 @@ use crate::auth::failure::Failure;
 use crate::auth::register::{NewAccount, RegisterError, parse, refuse_taken};
 use crate::auth::setup_link::digest_of;
 use crate::domain::client::Client;
+use crate::domain::network::Network;
 use crate::domain::role::Role;
 use crate::secret::Secret;
 use crate::store::audit_events::{self, By, Event, Kind};
 use crate::store::dialect::{self, Lock};
 use crate::store::error::StoreError;
 use crate::store::users::NewUser;
-use crate::store::{setup_links, users};
+use crate::store::{known_networks, setup_links, users};
 
 /// What a link is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,6 +87,10 @@ pub async fn set_up(
             }
             let user = users::insert(connection, &new)?;
             users::record_login(connection, user.id, user.security_version, None, now)?;
+            let network = Network::of_client(&by);
+            if network != Network::Unknown {
+                known_networks::note(connection, user.id, network, now)?;
+            }
             begun.begin(connection, user.id, user.security_version)?;
             let event = Event::new(Kind::UserCreated, now, By::Anonymous, &by).about(user.id).of_session(begun.id());
             let detail = json!({ "role": user.role.as_str(), "setupLink": true });

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::SignedIn;
 use super::begin::NewConsoleSession;
 use crate::auth::Auth;
-use crate::auth::login::{ATTEMPTS, LoginError, check, key_of, refuse};
+use crate::auth::login::{ATTEMPTS, Checked, LoginError, Name, check, refuse};
 use crate::domain::client::Client;
 use crate::domain::password::Password;
 use crate::domain::role::Role;
@@ -17,15 +17,16 @@ use crate::store::users;
 /// sign in; what they get to see is decided by their role, at each request.
 pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Client) -> Result<SignedIn, LoginError> {
     let password = Password::from_login(password)?;
-    let key = key_of(identifier);
+    let name = Name::of(identifier);
     let mut account = None;
     for _ in 0..ATTEMPTS {
-        let (user, rehashed) = check(auth, key.clone(), &password, client).await?;
+        let Checked { user, rehashed, attempt } = check(auth, &name, &password, client).await?;
         account = Some(user.id);
         let now = auth.now();
         let new = NewConsoleSession::draw(auth, client, now)?;
         let begun = {
             let (new, id, version, client) = (new.clone(), user.id, user.security_version, client.clone());
+            let right = attempt.right();
             move |connection: &mut AnyConnection| {
                 let unchanged = users::record_login(connection, id, version, rehashed.as_deref(), now)?;
                 if unchanged {
@@ -33,6 +34,7 @@ pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Cli
                     let event = Event::new(Kind::LoginSucceeded, now, By::User(id), &client).about(id);
                     let event = event.of_session(new.id()).with(json!({ "console": true }));
                     audit_events::record(connection, &event)?;
+                    right.forgive(connection, now)?;
                 }
                 Ok(unchanged)
             }
@@ -43,8 +45,10 @@ pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Cli
             Role::User => auth.write_change(begun).await?,
         };
         if begun {
+            attempt.refund(auth);
             return Ok(new.signed_in(user));
         }
+        attempt.give_back(auth).await;
     }
-    refuse(auth, Kind::LoginDenied, account, client).await
+    refuse(auth, Kind::LoginDenied, account, None, client).await
 }

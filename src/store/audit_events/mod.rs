@@ -15,12 +15,13 @@ pub use seal::{
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::address;
 use super::connection::AnyConnection;
 use super::schema::{audit_events, users};
+use super::{address, journal};
 pub use crate::domain::audit::{By, Kind};
 use crate::domain::client::Client;
 use crate::domain::registered_client::ClientId;
+use crate::domain::security_event;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::UserId;
@@ -68,9 +69,25 @@ impl<'a> Event<'a> {
         self.detail = detail;
         self
     }
+
+    fn line(&self) -> journal::Line {
+        let has_detail = self.detail.as_object().is_none_or(|detail| !detail.is_empty());
+        journal::Line {
+            event: security_event::name(self.kind),
+            kind: Some(self.kind.as_str()),
+            severity: self.kind.severity(),
+            result: self.kind.outcome().as_str(),
+            by: self.by,
+            about: self.subject,
+            session: self.session,
+            of_client: self.of_client,
+            client: self.client.clone(),
+            detail: has_detail.then(|| self.detail.to_string()),
+        }
+    }
 }
 
-/// Appends an event.
+/// Appends an event. It is also written to the log when the transaction is committed.
 pub fn record(connection: &mut AnyConnection, event: &Event<'_>) -> QueryResult<()> {
     diesel::insert_into(audit_events::table)
         .values((
@@ -88,8 +105,9 @@ pub fn record(connection: &mut AnyConnection, event: &Event<'_>) -> QueryResult<
             audit_events::detail.eq(event.detail.to_string()),
             audit_events::client_id.eq(event.of_client.map(|client| client.to_string())),
         ))
-        .execute(connection)
-        .map(|_| ())
+        .execute(connection)?;
+    journal::note(event.line());
+    Ok(())
 }
 
 /// An event as it is stored, column by column: what a seal is made over.

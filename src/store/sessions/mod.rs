@@ -25,8 +25,10 @@ use diesel::sql_types::{Nullable, Text};
 use super::connection::AnyConnection;
 use super::error::impossible_row;
 use super::schema::sessions;
-use super::{address, dialect, statements};
+use super::{address, dialect, journal, statements};
+use crate::domain::audit::{By, Outcome, Severity};
 use crate::domain::client::Client;
+use crate::domain::security_event;
 use crate::domain::session::{EndReason, Generation, Session, SessionId, SessionKind, SessionState};
 use crate::domain::status_list::StatusIndex;
 use crate::domain::timestamp::Timestamp;
@@ -123,8 +125,20 @@ pub fn insert(connection: &mut AnyConnection, session: &Session, client: &Client
             sessions::kind.eq(session.kind.as_str()),
             sessions::status_index.eq(session.status_index.map(StatusIndex::to_stored)),
         ))
-        .execute(connection)
-        .map(|_| ())
+        .execute(connection)?;
+    journal::note(journal::Line {
+        event: security_event::SESSION_CREATED,
+        kind: None,
+        severity: Severity::Info,
+        result: Outcome::Succeeded.as_str(),
+        by: By::User(session.user_id),
+        about: Some(session.user_id),
+        session: Some(session.id),
+        of_client: None,
+        client: client.clone(),
+        detail: None,
+    });
+    Ok(())
 }
 
 /// The session with this id.

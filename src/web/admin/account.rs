@@ -5,7 +5,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
-use super::confirm::Confirmed;
+use super::confirm::{Confirmed, TOO_MANY};
 use super::form::{Fields, FormErrors, Posted};
 use super::guard::Console;
 use super::moment::{Moment, Zone};
@@ -14,6 +14,7 @@ use super::{sign_in, signed_out};
 use crate::auth::change_password::ChangePasswordError;
 use crate::auth::console;
 use crate::auth::end_session::end_own_session;
+use crate::auth::failure::Failure;
 use crate::auth::sessions::live_sessions_of;
 use crate::domain::preferences::{Preferences, Theme};
 use crate::domain::session::{SessionId, SessionKind};
@@ -76,6 +77,12 @@ pub async fn change_password(
         }
         Err(ChangePasswordError::WrongPassword) => {
             FormErrors::one("current_password", "The current password is wrong.")
+        }
+        Err(ChangePasswordError::Failed(failure @ Failure::TooManyAttempts { .. })) => {
+            let errors = FormErrors::one("current_password", TOO_MANY);
+            let preferences = console.user().preferences.clone();
+            let shown = account_page(&state, &console, preferences, errors).await?;
+            return page::show_problem(&failure.into(), &shown);
         }
         Err(ChangePasswordError::TooManyWrong) => return signed_out::after_wrong_passwords(),
         Err(ChangePasswordError::AccountChanged) => return Ok(page::see_other("/admin/sign-in")),

@@ -11,12 +11,17 @@ use super::guard::{Console, to_sign_in};
 use super::page::{self, Layout, Tab};
 use super::signed_out;
 use crate::auth::console::{ConfirmError, confirm_password};
+use crate::auth::failure::Failure;
 use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
 use crate::web::state::State;
 
 /// The field in which the password is given again.
 const PASSWORD: &str = "confirm_password";
+
+/// What is said while passwords have to wait.
+pub(super) const TOO_MANY: &str =
+    "Too many wrong passwords were given for your account. Wait a little before you give it again.";
 
 /// A form as [`Posted`] has it, from somebody who gave their password in the last five minutes.
 ///
@@ -74,19 +79,35 @@ impl Posted {
             }
             Err(ConfirmError::TooManyWrong) => Err(page::instead(signed_out::after_wrong_passwords()?)),
             Err(ConfirmError::SessionChanged) => Err(page::instead(to_sign_in(request))),
+            Err(ConfirmError::Failed(failure @ Failure::TooManyAttempts { .. })) => {
+                let errors = FormErrors::one(PASSWORD, TOO_MANY);
+                Err(page::instead(page::show_problem(
+                    &failure.into(),
+                    &password_page(request, &console, &fields, errors),
+                )?))
+            }
             Err(ConfirmError::Failed(failure)) => Err(Problem::from(failure).into()),
         }
     }
 }
 
 fn ask(request: &HttpRequest, console: &Console, fields: &Fields, errors: FormErrors) -> Result<HttpResponse, Problem> {
-    let shown = PasswordPage {
+    let shown = password_page(request, console, fields, errors);
+    if shown.errors.is_empty() { page::show(&shown) } else { page::show_again(&shown) }
+}
+
+fn password_page<'a>(
+    request: &'a HttpRequest,
+    console: &Console,
+    fields: &Fields,
+    errors: FormErrors,
+) -> PasswordPage<'a> {
+    PasswordPage {
         layout: console.layout("Give your password again", Tab::Me),
         action: request.uri().path_and_query().map_or("", |target| target.as_str()),
         fields: fields.iter().filter(|(name, _)| name != TOKEN).cloned().collect(),
         errors,
-    };
-    if shown.errors.is_empty() { page::show(&shown) } else { page::show_again(&shown) }
+    }
 }
 
 /// A page between a button and what it does: what is affected, what is not, and the button once more.

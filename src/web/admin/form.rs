@@ -58,7 +58,7 @@ impl Fields {
     }
 
     /// The one token; of two, none is meant.
-    pub(super) fn token(&self) -> &str {
+    pub(in crate::web) fn token(&self) -> &str {
         let mut tokens = self.values(TOKEN);
         match (tokens.next(), tokens.next()) {
             (Some(token), None) => token,
@@ -67,7 +67,7 @@ impl Fields {
     }
 
     /// Parses a form. No text of ours has a NUL in it, and Postgres takes none.
-    fn parse(body: &[u8]) -> Option<Self> {
+    pub(in crate::web) fn parse(body: &[u8]) -> Option<Self> {
         let pairs = urlencoded::parse(body)?;
         pairs.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')).then_some(Self(pairs))
     }

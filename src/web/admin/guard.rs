@@ -27,6 +27,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
+use crate::web::security;
 use crate::web::state::State;
 
 /// The admin whose page this is.
@@ -140,12 +141,15 @@ pub(super) async fn look_up(request: &HttpRequest) -> Result<Option<Console>, Pr
     let state = State::of(request)?;
     let session = request.get_session();
     let Some(id) = session_store::session_id(&session)? else { return Ok(None) };
+    let ClientOf(client) = ClientOf::extract(request).await?;
     let user = if audit::is_live(request) {
         console::look_up_unused(&state.auth, id).await?
     } else {
-        let ClientOf(client) = ClientOf::extract(request).await?;
         console::look_up(&state.auth, id, &client).await?
     };
+    if user.is_none() {
+        security::log_use_of_ended(id, &client);
+    }
     Ok(user.map(|user| Console { user: Arc::new(user), session, state }))
 }
 

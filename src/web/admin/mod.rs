@@ -7,6 +7,7 @@ pub mod account;
 pub mod agent;
 pub mod assets;
 pub mod audit;
+pub mod blocks;
 pub mod chart;
 pub mod clients;
 pub mod confirm;

@@ -5,7 +5,7 @@
 pub struct Next(String);
 
 /// The first segments below `/admin` that somebody may be sent to.
-const PAGES: [&str; 8] = ["users", "sessions", "audit", "clients", "keys", "settings", "maintenance", "me"];
+const PAGES: [&str; 9] = ["users", "sessions", "audit", "blocks", "clients", "keys", "settings", "maintenance", "me"];
 const LONGEST: usize = 1_000;
 
 impl Next {

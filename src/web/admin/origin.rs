@@ -17,7 +17,6 @@ pub(super) fn check(request: &HttpRequest) -> Result<(), Problem> {
 
 /// A form that is not accepted. The log gets the reason, the person what to do.
 pub(super) fn refuse(reason: &str) -> Problem {
-    tracing::warn!(reason, "a form of the console was refused");
     Problem::with_cause(Code::FormRefused, reason)
 }
 

@@ -25,6 +25,7 @@ pub enum Tab {
     Users,
     Sessions,
     Audit,
+    Blocks,
     Clients,
     Keys,
     Settings,
@@ -39,6 +40,7 @@ impl Tab {
         Self::Users,
         Self::Sessions,
         Self::Audit,
+        Self::Blocks,
         Self::Clients,
         Self::Keys,
         Self::Settings,
@@ -52,6 +54,7 @@ impl Tab {
             Self::Users => "Users",
             Self::Sessions => "Sessions",
             Self::Audit => "Audit",
+            Self::Blocks => "Blocks",
             Self::Clients => "Clients",
             Self::Keys => "Keys",
             Self::Settings => "Settings",
@@ -67,6 +70,7 @@ impl Tab {
             Self::Users => "/admin/users",
             Self::Sessions => "/admin/sessions",
             Self::Audit => "/admin/audit",
+            Self::Blocks => "/admin/blocks",
             Self::Clients => "/admin/clients",
             Self::Keys => "/admin/keys",
             Self::Settings => "/admin/settings",
@@ -187,6 +191,15 @@ pub(super) fn hide_address(mut answer: HttpResponse) -> HttpResponse {
 /// A form that was not acceptable, with what is wrong with it.
 pub fn show_again(page: &impl Template) -> Result<HttpResponse, Problem> {
     show_with(StatusCode::BAD_REQUEST, page)
+}
+
+/// A form that was refused for now, with the status and the headers of the problem, which `answer` logs like any other.
+pub fn show_problem(problem: &Problem, page: &impl Template) -> Result<HttpResponse, Problem> {
+    let text = page.render().map_err(|error| Problem::failure(error, false))?;
+    let mut answer = with_body(problem.begin_answer().finish(), text);
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    answer.extensions_mut().insert(problem.clone());
+    Ok(answer)
 }
 
 pub(super) fn with_body(answer: HttpResponse, text: String) -> HttpResponse {

@@ -49,13 +49,14 @@ pub struct ResetQuery {
 pub async fn show_reset(
     request: HttpRequest,
     state: Data<State>,
+    ClientOf(client): ClientOf,
     Query(query): Query<ResetQuery>,
 ) -> Result<HttpResponse, Problem> {
     let link = query.t.unwrap_or_default();
     if link.is_empty() && query.done.is_some() {
         return page::show(&DonePage { layout: Layout::of_visitor("Your password was changed") });
     }
-    let Some(user) = look_at_reset_link(&state.auth, &link).await? else { return bad_link() };
+    let Some(user) = look_at_reset_link(&state.auth, &link, &client).await? else { return bad_link() };
     let visitor = Visitor::of(&request, &state)?;
     let shown = reset_page(&state, &visitor, &link, user.username.as_str(), FormErrors::default());
     visitor.remember(&state, page::hide_address(page::show(&shown)?))
@@ -77,7 +78,7 @@ pub async fn reset_password(
         Err(ResetError::Failed(failure)) => return Err(failure.into()),
         Err(ResetError::Unacceptable(error)) => error,
     };
-    let Some(user) = look_at_reset_link(&state.auth, link).await? else { return bad_link() };
+    let Some(user) = look_at_reset_link(&state.auth, link, &client).await? else { return bad_link() };
     let errors = FormErrors::one("password", format!("The new password {error}."));
     let visitor = Visitor::of(&request, &state)?;
     page::show_again(&reset_page(&state, &visitor, link, user.username.as_str(), errors))

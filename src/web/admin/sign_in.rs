@@ -15,11 +15,16 @@ use super::page::{self, Layout};
 use super::session_store;
 use super::visitor::{self, Visitor};
 use crate::auth::console::{self, SignedIn};
+use crate::auth::failure::Failure;
 use crate::auth::login::LoginError;
 use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
 use crate::web::state::State;
+
+/// The same for everybody, whether or not they exist and whether or not the password was right.
+const TOO_MANY: &str = "There were too many attempts. Wait a little, sign in from where you usually do, or ask another \
+    admin to lift the block.";
 
 #[derive(Template)]
 #[template(path = "admin/sign_in.html")]
@@ -75,6 +80,12 @@ pub async fn create_session(
                 flash::say(&session, Flash::done(text))?;
             }
             Ok(answer)
+        }
+        Err(LoginError::Failed(failure @ Failure::TooManyAttempts { .. })) => {
+            let errors = FormErrors::one("identifier", TOO_MANY);
+            let visitor = Visitor::of(&request, &state)?;
+            let shown = sign_in_page(&state, &visitor, next.as_ref(), identifier, errors);
+            page::show_problem(&failure.into(), &shown)
         }
         Err(LoginError::Failed(failure)) => Err(failure.into()),
         Err(LoginError::InvalidCredentials | LoginError::Password(_)) => {

@@ -19,6 +19,7 @@ use crate::web::state::State;
 #[serde(rename_all = "camelCase")]
 pub struct PasswordChange {
     current_password: String,
+    #[schema(min_length = 8, max_length = 1024)]
     new_password: String,
 }
 

@@ -6,6 +6,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpResponse, http::header};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 use super::wire;
 use crate::auth::Actor;
@@ -25,8 +26,11 @@ use crate::web::state::State;
 #[schema(as = ClientRegistration)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
+    #[schema(min_length = 1)]
     name: String,
+    #[schema(schema_with = scope_names)]
     scopes: Vec<String>,
+    #[schema(pattern = "^[!-~]{1,255}$")]
     audience: Option<String>,
     #[schema(format = DateTime)]
     secret_expires_at: Option<String>,
@@ -35,10 +39,12 @@ pub struct Registration {
 /// What is to be changed of a client. An audience of null is taken away.
 #[derive(Deserialize, ToSchema)]
 pub struct ClientPatch {
+    #[schema(min_length = 1)]
     name: Option<String>,
+    #[schema(schema_with = optional_scope_names)]
     scopes: Option<Vec<String>>,
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[!-~]{1,255}$")]
     audience: Option<Option<String>>,
     disabled: Option<bool>,
 }
@@ -52,6 +58,17 @@ pub struct SecretRequest {
 }
 
 object_body!(Registration, ClientPatch, SecretRequest);
+
+/// An array of scopes.
+fn scope_names() -> ArrayBuilder {
+    let names = Scope::ALL.map(Scope::as_str);
+    ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)))
+}
+
+/// An array of scopes, or null.
+fn optional_scope_names() -> ArrayBuilder {
+    scope_names().schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+}
 
 /// A member that is there, be it null.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {

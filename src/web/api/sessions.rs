@@ -68,7 +68,7 @@ pub async fn end_sessions_of_user(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BulkRevocation {
-    filter: FilterJson,
+    pub(in crate::web) filter: FilterJson,
     #[serde(default)]
     dry_run: bool,
 }
@@ -76,12 +76,14 @@ pub struct BulkRevocation {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = SessionFilter)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct FilterJson {
+pub(in crate::web) struct FilterJson {
     user_id: Option<i64>,
     role: Option<RoleJson>,
     ip: Option<String>,
     user_agent: Option<String>,
+    #[schema(format = DateTime)]
     last_used_before: Option<String>,
+    #[schema(format = DateTime)]
     created_before: Option<String>,
     all: Option<bool>,
 }
@@ -101,7 +103,7 @@ object_body!(BulkRevocation);
 impl FilterJson {
     /// A filter that says nothing would end everything: that must be said. A misspelt part is refused for the same
     /// reason.
-    fn parse(self) -> Result<BulkFilter, Problem> {
+    pub(in crate::web) fn parse(self) -> Result<BulkFilter, Problem> {
         let wrong = |name: &str, detail: &str| {
             Problem::fields(Code::ValidationFailed, vec![FieldProblem::member(&format!("filter/{name}"), detail)])
         };

@@ -12,6 +12,8 @@ use crate::auth::end_session::{logout, logout_all};
 use crate::auth::login::login;
 use crate::auth::refresh::refresh;
 use crate::auth::revoke_token;
+#[cfg(any(test, feature = "fuzzing"))]
+use crate::keyring;
 use crate::web::bearer::AuthenticatedUser;
 use crate::web::client::ClientOf;
 use crate::web::deadline::Deadline;
@@ -23,11 +25,20 @@ use crate::web::state::State;
 #[derive(Deserialize, ToSchema)]
 pub struct Credentials {
     username: String,
+    #[schema(max_length = 1024)]
     password: String,
 }
 
 /// A refresh token: as a JSON string, or as the member `refreshToken` of an object.
 pub struct RefreshToken(String);
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl RefreshToken {
+    /// Whether this is the token.
+    pub(in crate::web) fn is(&self, token: &str) -> bool {
+        keyring::equal(self.0.as_bytes(), token.as_bytes())
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,7 +73,8 @@ pub async fn create_session(
     ClientOf(client): ClientOf,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    let pair = login(&state.auth, &body.username, &body.password, &client).await?;
+    // On its own, so that there is no room for it in the connections whose body is still to come.
+    let pair = Box::pin(login(&state.auth, &body.username, &body.password, &client)).await?;
     Ok(wire::pair(&pair))
 }
 
@@ -77,7 +89,7 @@ pub async fn refresh_session(
         // Whoever is told to ask again would end their own session.
         Deadline::lift(&request);
     }
-    let pair = refresh(&state.auth, &token.0, &client).await?;
+    let pair = Box::pin(refresh(&state.auth, &token.0, &client)).await?;
     Ok(wire::pair(&pair))
 }
 

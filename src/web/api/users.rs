@@ -22,8 +22,11 @@ use crate::web::state::State;
 /// An account to be made. Members that are not named here are ignored.
 #[derive(Deserialize, ToSchema)]
 pub struct Registration {
+    #[schema(min_length = 1, max_length = 64)]
     username: String,
+    #[schema(format = Email, max_length = 254)]
     email: String,
+    #[schema(min_length = 8, max_length = 1024)]
     password: String,
     role: Option<RoleJson>,
 }
@@ -31,6 +34,7 @@ pub struct Registration {
 /// What is to be changed of an account.
 #[derive(Deserialize, ToSchema)]
 pub struct UserPatch {
+    #[schema(format = Email, max_length = 254)]
     email: Option<String>,
     role: Option<RoleJson>,
     disabled: Option<bool>,

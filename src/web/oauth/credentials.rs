@@ -1,7 +1,7 @@
 //! How a client says who it is: by HTTP Basic, in the body, or not at all (RFC 6749 §2.3).
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -40,7 +40,7 @@ impl Credentials {
     pub(super) fn of(request: &HttpRequest, parameters: &Parameters) -> Result<Self, OauthError> {
         let (id, secret) = (parameters.get("client_id"), parameters.get("client_secret"));
         let twice = Refused::InvalidRequest("Send the client's credentials in one way, in the header or in the body.");
-        let Some((name, password)) = basic(request)? else {
+        let Some((name, password)) = basic(request.headers())? else {
             return match (id, secret) {
                 (None, None) => Ok(Self::None),
                 (None, Some(_)) => Err(Refused::InvalidRequest("Send client_id with client_secret.").into()),
@@ -70,10 +70,10 @@ impl Credentials {
 
 /// The id and the secret of an `Authorization: Basic` header, both encoded as in a form before (RFC 6749 §2.3.1).
 /// Another scheme is no way to prove who a client is.
-fn basic(request: &HttpRequest) -> Result<Option<(String, Secret<String>)>, Refused> {
-    let mut headers = request.headers().get_all(header::AUTHORIZATION);
-    let Some(first) = headers.next() else { return Ok(None) };
-    if headers.next().is_some() {
+pub(in crate::web) fn basic(headers: &HeaderMap) -> Result<Option<(String, Secret<String>)>, Refused> {
+    let mut values = headers.get_all(header::AUTHORIZATION);
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
         return Err(Refused::InvalidRequest("Send one Authorization header."));
     }
     let text = first.to_str().map_err(|_| Refused::InvalidClient)?;
@@ -98,7 +98,7 @@ mod tests {
 
     fn read(value: &str) -> Result<Option<(String, String)>, Refused> {
         let request = TestRequest::post().insert_header((header::AUTHORIZATION, value)).to_http_request();
-        basic(&request).map(|found| found.map(|(id, secret)| (id, secret.expose().clone())))
+        basic(request.headers()).map(|found| found.map(|(id, secret)| (id, secret.expose().clone())))
     }
 
     #[test]

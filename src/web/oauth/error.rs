@@ -20,6 +20,8 @@ use crate::web::problem::{Code, Problem};
 pub enum Refused {
     /// The request is not what it has to be; this says what is.
     InvalidRequest(&'static str),
+    /// The body has a content coding, such as gzip (RFC 9110 §15.5.16).
+    EncodedBody,
     /// The client is none, or has not proved to be it.
     InvalidClient,
     /// The refresh token is worth nothing, whyever.
@@ -39,13 +41,14 @@ impl Refused {
         match self {
             Self::InvalidClient => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope => StatusCode::FORBIDDEN,
+            Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
 
     const fn error(self) -> &'static str {
         match self {
-            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidRequest(_) | Self::EncodedBody => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidScope => "invalid_scope",
@@ -58,6 +61,7 @@ impl Refused {
     const fn description(self) -> &'static str {
         match self {
             Self::InvalidRequest(what) => what,
+            Self::EncodedBody => "Send the form as it is, without a Content-Encoding.",
             Self::InvalidClient => "The client must prove who it is, with its id and one of its secrets.",
             Self::InvalidGrant => "The token is not accepted.",
             Self::InvalidScope => "The scope is unknown, or the client may not have it.",
@@ -144,14 +148,13 @@ pub(in crate::web) fn of_problem(problem: &Problem) -> HttpResponse {
         code => code.status(),
     };
     let (error, description) = match code {
-        Code::UnsupportedMediaType => {
-            ("invalid_request", "Send a form, as application/x-www-form-urlencoded without a Content-Encoding.")
-        }
+        Code::UnsupportedMediaType => ("invalid_request", "Send a form, as application/x-www-form-urlencoded."),
         Code::PayloadTooLarge => ("invalid_request", "Send at most 16 KiB."),
         Code::MethodNotAllowed => ("invalid_request", "Send a POST request."),
         Code::RequestTimeout => ("invalid_request", "Send the whole body without delay."),
         Code::NotFound => ("invalid_request", "There is no such endpoint."),
         Code::TooManyRefreshes => ("slow_down", "The token was used too often. It stays valid: wait for Retry-After."),
+        Code::TooManyAttempts => ("slow_down", "There were too many wrong secrets or tokens. Wait for Retry-After."),
         Code::AuthenticationRequired | Code::InvalidToken => {
             ("invalid_token", "The access token is not accepted, or there is none.")
         }

@@ -1,6 +1,7 @@
 //! The parameters of a request (RFC 6749 §3.2): each once at most; empty is as good as not there; the rest is ignored.
 
 use actix_web::dev::Payload;
+use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -13,7 +14,7 @@ use crate::web::{json, urlencoded};
 pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn parse(body: &[u8]) -> Result<Self, Refused> {
+    pub(in crate::web) fn parse(body: &[u8]) -> Result<Self, Refused> {
         let pairs = urlencoded::parse(body)
             .ok_or(Refused::InvalidRequest("The parameters must be UTF-8, encoded as a form."))?;
         let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
@@ -39,6 +40,9 @@ impl FromRequest for Parameters {
         let (request, payload) = (request.clone(), payload.take());
         async move {
             let body = json::read_body(&request, payload).await?;
+            if request.headers().contains_key(header::CONTENT_ENCODING) {
+                return Err(Refused::EncodedBody.into());
+            }
             if !urlencoded::is_form(&request) {
                 return Err(Problem::new(Code::UnsupportedMediaType).into());
             }

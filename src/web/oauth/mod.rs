@@ -3,9 +3,9 @@
 //! A handler returns an [`error::OauthError`]. What goes wrong around handlers is a problem, and `answer` writes it as
 //! such an error, too.
 
-mod credentials;
+pub(in crate::web) mod credentials;
 pub mod error;
-mod form;
+pub(in crate::web) mod form;
 pub mod introspect;
 pub mod revoke;
 pub mod token;

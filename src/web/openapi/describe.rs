@@ -6,13 +6,16 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ArrayBuilder, ComponentsBuilder, ObjectBuilder, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::schema::{
+    AllOfBuilder, AnyOfBuilder, ArrayBuilder, ComponentsBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type,
+};
+use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Content, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Paths, Ref, RefOr, Required, ResponseBuilder,
-    Schema, Server,
+    Content, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Paths, Ref, RefOr, Required,
+    ResponseBuilder, Schema, Server,
 };
 
+use super::links;
 use crate::domain::scope::Scope;
 use crate::web::oauth::error::ErrorJson;
 use crate::web::problem::{Code, ProblemBody};
@@ -24,6 +27,10 @@ pub(super) enum Caller {
     Anybody,
     /// Anybody; whoever sends an access token must send a good one.
     AnybodyOrUser,
+    /// Anybody, or a registered client that says who it is, in the header or in the body.
+    Client,
+    /// The same, or whoever has an access token for it.
+    ClientOrBearer,
     /// Whoever has an access token.
     User,
     /// An admin.
@@ -37,7 +44,9 @@ pub(super) struct Operation<'a> {
     description: &'a mut Description,
     path: &'static str,
     method: HttpMethod,
+    id: &'static str,
     builder: OperationBuilder,
+    answers: Vec<(u16, ResponseBuilder)>,
     problems: Vec<Code>,
 }
 
@@ -59,16 +68,21 @@ impl Description {
     pub(super) fn operation(
         &mut self,
         (method, path): (HttpMethod, &'static str),
-        id: &str,
+        id: &'static str,
         summary: &str,
         caller: Caller,
     ) -> Operation<'_> {
         let tag = path.split('/').find(|part| !part.is_empty() && *part != "api").unwrap_or_default();
         let mut builder = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary)).tag(tag);
         let bearer = || SecurityRequirement::new("bearer", Vec::<String>::new());
+        let basic = || SecurityRequirement::new("client", Vec::<String>::new());
         let mut problems = vec![Code::InternalError, Code::ServiceUnavailable];
         match caller {
             Caller::Anybody => builder = builder.securities(Some([])),
+            Caller::Client => builder = builder.securities(Some([SecurityRequirement::default(), basic()])),
+            Caller::ClientOrBearer => {
+                builder = builder.securities(Some([SecurityRequirement::default(), basic(), bearer()]));
+            }
             Caller::AnybodyOrUser => {
                 builder = builder.securities(Some([SecurityRequirement::default(), bearer()]));
                 problems.extend([
@@ -84,7 +98,7 @@ impl Description {
                 problems.extend([Code::InvalidToken, Code::AuthenticationRequired, Code::InvalidRequest]);
             }
         }
-        if !matches!(caller, Caller::Anybody | Caller::AnybodyOrUser) {
+        if matches!(caller, Caller::User | Caller::Admin | Caller::AdminOr(_)) {
             problems.push(Code::InsufficientScope);
         }
         if matches!(caller, Caller::Admin | Caller::AdminOr(_)) {
@@ -92,10 +106,10 @@ impl Description {
         }
         for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
             let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path);
-            builder = builder.parameter(parameter.required(Required::True).schema(Some(string())));
+            builder = builder.parameter(parameter.required(Required::True).schema(Some(part(path, name))));
             problems.push(Code::NotFound);
         }
-        Operation { description: self, path, method, builder, problems }
+        Operation { description: self, path, method, id, builder, answers: Vec::new(), problems }
     }
 
     /// A reference to a type's schema, which is in the document from now on.
@@ -122,6 +136,7 @@ impl Description {
             .into_iter()
             .fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema))
             .security_scheme("bearer", SecurityScheme::Http(bearer))
+            .security_scheme("client", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)))
             .build();
         OpenApiBuilder::new()
             .openapi(OpenApiVersion::Version31)
@@ -152,7 +167,7 @@ impl Operation<'_> {
         self.query("limit", "How many rows a page has.", limit).query(
             "cursor",
             "Where the page begins: from the Link header of the page before.",
-            string(),
+            some_text(),
         )
     }
 
@@ -172,12 +187,21 @@ impl Operation<'_> {
         self
     }
 
-    /// A form, whose parameters these are, with what they mean; those that must be there begin with a `*`.
-    pub(super) fn form(mut self, parameters: &[(&str, &str)]) -> Self {
-        let schema = parameters.iter().fold(ObjectBuilder::new(), |schema, (name, meaning)| {
+    /// A form, whose parameters these are, with what they mean and which values there are, if not any; those that must be
+    /// there begin with a `*`.
+    pub(super) fn form(mut self, parameters: &[(&str, &str, &[&str])]) -> Self {
+        // What is not named here is ignored, but once at most, like everything else.
+        let empty = ObjectBuilder::new().additional_properties(Some(string()));
+        let schema = parameters.iter().fold(empty, |schema, (name, meaning, values)| {
             let bare = name.trim_start_matches('*');
-            let schema = schema.property(bare, string().description(Some(*meaning)));
-            if bare == *name { schema } else { schema.required(bare) }
+            let is_required = bare != *name;
+            let value = match values {
+                [] if is_required => some_text(),
+                [] => string(),
+                values => one_of(values),
+            };
+            let schema = schema.property(bare, value.description(Some(*meaning)));
+            if is_required { schema.required(bare) } else { schema }
         });
         let body = RequestBodyBuilder::new().content("application/x-www-form-urlencoded", Content::new(Some(schema)));
         self.builder = self.builder.request_body(Some(body.required(Some(Required::True)).build()));
@@ -190,13 +214,14 @@ impl Operation<'_> {
         let always = [
             (408, "invalid_request"),
             (413, "invalid_request"),
+            (415, "invalid_request"),
             (500, "server_error"),
             (503, "temporarily_unavailable, server_error"),
         ];
         for (status, names) in errors.iter().chain(&always) {
             let content = Content::new(Some(self.description.schema::<ErrorJson>()));
             let response = ResponseBuilder::new().description(*names).content("application/json", content);
-            self.builder = self.builder.response(status.to_string(), response);
+            self.answers.push((*status, response));
         }
         self
     }
@@ -206,13 +231,13 @@ impl Operation<'_> {
         let (one, other) = (self.description.schema::<T>(), self.description.schema::<U>());
         let content = Content::new(Some(AnyOfBuilder::new().item(one).item(other)));
         let response = ResponseBuilder::new().description(meaning).content("application/json", content);
-        self.builder = self.builder.response(status.to_string(), response);
+        self.answers.push((status, response));
         self
     }
 
     /// An answer without a body.
     pub(super) fn answers_nothing(mut self, status: u16, meaning: &str) -> Self {
-        self.builder = self.builder.response(status.to_string(), ResponseBuilder::new().description(meaning));
+        self.answers.push((status, ResponseBuilder::new().description(meaning)));
         self
     }
 
@@ -220,7 +245,7 @@ impl Operation<'_> {
     pub(super) fn answers<T: ToSchema>(mut self, status: u16, meaning: &str) -> Self {
         let content = Content::new(Some(self.description.schema::<T>()));
         let response = ResponseBuilder::new().description(meaning).content("application/json", content);
-        self.builder = self.builder.response(status.to_string(), response);
+        self.answers.push((status, response));
         self
     }
 
@@ -229,14 +254,14 @@ impl Operation<'_> {
         let items = ArrayBuilder::new().items(self.description.schema::<T>());
         let content = Content::new(Some(items));
         let response = ResponseBuilder::new().description(meaning).content("application/json", content);
-        self.builder = self.builder.response("200", response);
+        self.answers.push((200, response));
         self
     }
 
     /// Something else than JSON.
     pub(super) fn answers_as(mut self, status: u16, meaning: &str, media_type: &str) -> Self {
         let response = ResponseBuilder::new().description(meaning).content(media_type, Content::new(Some(string())));
-        self.builder = self.builder.response(status.to_string(), response);
+        self.answers.push((status, response));
         self
     }
 
@@ -253,7 +278,7 @@ impl Operation<'_> {
     }
 
     /// Puts it into the document. Problems with one status are one answer, whose codes are named.
-    pub(super) fn done(self) {
+    pub(super) fn done(mut self) {
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         for code in self.problems {
             let codes = by_status.entry(code.status().as_u16()).or_default();
@@ -261,7 +286,7 @@ impl Operation<'_> {
                 codes.push(code);
             }
         }
-        let builder = by_status.into_iter().fold(self.builder, |builder, (status, codes)| {
+        for (status, codes) in by_status {
             let meaning: Vec<_> = codes.iter().map(|code| format!("`{}`: {}.", code.as_str(), code.title())).collect();
             let names = ObjectBuilder::new()
                 .schema_type(Type::String)
@@ -271,9 +296,42 @@ impl Operation<'_> {
                 .item(ObjectBuilder::new().property("code", names));
             let content = Content::new(Some(schema));
             let response = ResponseBuilder::new().description(meaning.join(" "));
-            builder.response(status.to_string(), response.content("application/problem+json", content))
+            self.answers.push((status, response.content("application/problem+json", content)));
+        }
+        let builder = self.answers.into_iter().fold(self.builder, |builder, (status, response)| {
+            let response =
+                links::of(self.id, status).fold(response, |response, (name, link)| response.link(name, link));
+            let response = headers(status).fold(response, |response, (name, meaning)| {
+                response.header(name, HeaderBuilder::new().schema(Some(string())).description(Some(meaning)).build())
+            });
+            builder.response(status.to_string(), response)
         });
         self.description.paths.add_path_operation(self.path, vec![self.method], builder);
+    }
+}
+
+/// The headers that an answer with this status may have besides those of every answer.
+fn headers(status: u16) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let headers: &[_] = match status {
+        201 => &[("Location", "Where to find what was made.")],
+        304 => &[("ETag", "Which version it is.")],
+        401 => &[("WWW-Authenticate", "How to say who one is (RFC 9110 §11.6.1).")],
+        429 | 503 => &[("Retry-After", "After how many seconds it may go better.")],
+        _ => &[],
+    };
+    headers.iter().copied()
+}
+
+/// What a variable part of a path looks like.
+fn part(path: &str, name: &str) -> ObjectBuilder {
+    match name {
+        "id" if path.starts_with("/api/users/") => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(1)),
+        "id" => string().pattern(Some("^rlc_[A-Za-z0-9_-]{16}$")),
+        "sid" => uuid(),
+        _ => some_text(),
     }
 }
 
@@ -285,4 +343,14 @@ pub(super) fn string() -> ObjectBuilder {
 /// One of these strings.
 pub(super) fn one_of(values: &[&str]) -> ObjectBuilder {
     string().enum_values(Some(values.iter().copied()))
+}
+
+/// A string that is not empty.
+fn some_text() -> ObjectBuilder {
+    string().min_length(Some(1))
+}
+
+/// An id of a session, a client, a secret or a request.
+fn uuid() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
 }

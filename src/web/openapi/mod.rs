@@ -4,6 +4,7 @@
 //! get against what is said of it here.
 
 mod describe;
+mod links;
 mod operations;
 mod schemas;
 

@@ -2,7 +2,7 @@
 
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
 
-use super::describe::Caller::{Admin, AdminOr, Anybody, AnybodyOrUser, User};
+use super::describe::Caller::{Admin, AdminOr, Anybody, AnybodyOrUser, Client, ClientOrBearer, User};
 use super::describe::{Description, one_of, string};
 use super::schemas::{AuditEventJson, HealthJson, JwksJson, StatusListsJson};
 use crate::domain::scope::Scope::{AuditRead, SessionsRead, SessionsRevoke, UsersRead};
@@ -34,7 +34,7 @@ fn tokens(to: &mut Description) {
     to.operation((Post, "/api/auth/login"), "create_session", "Sign in", Anybody)
         .body::<Credentials>()
         .answers::<PairJson>(200, "A session has begun.")
-        .refuses(&[Code::InvalidCredentials])
+        .refuses(&[Code::InvalidCredentials, Code::TooManyAttempts])
         .writes()
         .done();
     to.operation(
@@ -52,6 +52,7 @@ fn tokens(to: &mut Description) {
         Code::SessionRevoked,
         Code::AccountDisabled,
         Code::TooManyRefreshes,
+        Code::TooManyAttempts,
         Code::OutcomeUnknown,
     ])
     .writes()
@@ -59,6 +60,7 @@ fn tokens(to: &mut Description) {
     to.operation((Post, "/api/auth/revoke-token"), "revoke_token", "End the session of a refresh token", Anybody)
         .body::<RefreshToken>()
         .answers_nothing(204, "The session has ended, or the token was none of this server's.")
+        .refuses(&[Code::TooManyAttempts])
         .writes()
         .done();
     to.operation((Post, "/api/auth/logout"), "end_current_session", "Sign out", User)
@@ -75,7 +77,7 @@ fn account(to: &mut Description) {
     to.operation((Post, "/api/users/register"), "create_user", "Make an account", AnybodyOrUser)
         .body::<Registration>()
         .answers::<Created>(201, "The account, whose address is in Location.")
-        .refuses(&[Code::AlreadyTaken, Code::RegistrationClosed, Code::RoleNotPermitted])
+        .refuses(&[Code::AlreadyTaken, Code::RegistrationClosed, Code::RoleNotPermitted, Code::TooManyAttempts])
         .writes()
         .done();
     for (method, id) in [(Get, "show_profile"), (Post, "show_profile_by_post")] {
@@ -86,7 +88,7 @@ fn account(to: &mut Description) {
     to.operation((Post, "/api/users/password"), "change_password", "Choose another password", User)
         .body::<PasswordChange>()
         .answers::<PairJson>(200, "A new pair; every earlier session has ended.")
-        .refuses(&[Code::WrongPassword, Code::NotFound, Code::AccountChanged])
+        .refuses(&[Code::WrongPassword, Code::NotFound, Code::AccountChanged, Code::TooManyAttempts])
         .writes()
         .done();
     to.operation((Get, "/api/users/me/sessions"), "list_own_sessions", "List the own live sessions", User)
@@ -258,17 +260,24 @@ fn clients(to: &mut Description) {
         .done();
 }
 
+/// A parameter of a form: its name, what it means, and which values there are, if not any.
+type Parameter = (&'static str, &'static str, &'static [&'static str]);
+
 /// The client's credentials may be in the header instead, as HTTP Basic.
-const CLIENT: [(&str, &str); 2] =
-    [("client_id", "The client: relatch for first-party applications."), ("client_secret", "One of its secrets.")];
+const CLIENT: [Parameter; 2] = [
+    ("client_id", "The client: relatch for first-party applications.", &[]),
+    ("client_secret", "One of its secrets.", &[]),
+];
 
 fn oauth(to: &mut Description) {
     let [id, secret] = CLIENT;
-    let grant = ("*grant_type", "refresh_token or client_credentials");
-    let token = ("*token", "An access token or a refresh token.");
-    let hint = ("token_type_hint", "Not looked at: tokens are told apart by themselves.");
-    to.operation((Post, "/oauth/token"), "create_token", "Get an access token (RFC 6749)", Anybody)
-        .form(&[grant, ("refresh_token", "For that grant."), ("scope", "For client_credentials."), id, secret])
+    let grant: Parameter = ("*grant_type", "What the token is got with.", &["refresh_token", "client_credentials"]);
+    let refresh_token: Parameter = ("refresh_token", "For that grant.", &[]);
+    let scope: Parameter = ("scope", "For client_credentials.", &[]);
+    let token: Parameter = ("*token", "An access token or a refresh token.", &[]);
+    let hint: Parameter = ("token_type_hint", "Not looked at: tokens are told apart by themselves.", &[]);
+    to.operation((Post, "/oauth/token"), "create_token", "Get an access token (RFC 6749)", Client)
+        .form(&[grant, refresh_token, scope, id, secret])
         .answers::<TokenJson<'_>>(200, "The token.")
         .oauth_errors(&[
             (400, "invalid_request, invalid_grant, invalid_scope, unsupported_grant_type"),
@@ -276,14 +285,28 @@ fn oauth(to: &mut Description) {
             (429, "slow_down"),
         ])
         .done();
-    to.operation((Post, "/oauth/revoke"), "revoke_any_token", "End a token's session (RFC 7009)", Anybody)
+    to.operation((Post, "/oauth/revoke"), "revoke_any_token", "End a token's session (RFC 7009)", Client)
         .form(&[token, hint, id, secret])
         .answers_nothing(200, "The session has ended, or the token was worth nothing.")
-        .oauth_errors(&[(400, "invalid_request, invalid_grant, unsupported_token_type"), (401, "invalid_client")])
+        .oauth_errors(&[
+            (400, "invalid_request, invalid_grant, unsupported_token_type"),
+            (401, "invalid_client"),
+            (429, "slow_down"),
+        ])
         .done();
-    to.operation((Post, "/oauth/introspect"), "introspect_token", "Ask what a token is worth (RFC 7662)", Anybody)
-        .form(&[token, hint, id, secret])
-        .answers_either::<ActiveJson<'_>, InactiveJson>(200, "What it is worth.")
-        .oauth_errors(&[(400, "invalid_request"), (401, "invalid_client, invalid_token"), (403, "insufficient_scope")])
-        .done();
+    to.operation(
+        (Post, "/oauth/introspect"),
+        "introspect_token",
+        "Ask what a token is worth (RFC 7662)",
+        ClientOrBearer,
+    )
+    .form(&[token, hint, id, secret])
+    .answers_either::<ActiveJson<'_>, InactiveJson>(200, "What it is worth.")
+    .oauth_errors(&[
+        (400, "invalid_request"),
+        (401, "invalid_client, invalid_token"),
+        (403, "insufficient_scope"),
+        (429, "slow_down"),
+    ])
+    .done();
 }

@@ -94,6 +94,8 @@ codes! {
         "Send Content-Type: application/json in UTF-8, without a Content-Encoding."
     TooManyRefreshes "too_many_refreshes" TOO_MANY_REQUESTS "The session is refreshed too often"
         "Wait as long as Retry-After says; the refresh token stays valid. Refresh when refreshAfter has passed."
+    TooManyAttempts "too_many_attempts" TOO_MANY_REQUESTS "There were too many attempts"
+        "Wait as long as Retry-After says. From a network that the account was used from before it may work at once, and an administrator can lift the block."
     InternalError "internal_error" INTERNAL_SERVER_ERROR "Something went wrong here"
         "Report the requestId to whoever runs this server; its log has the cause under it."
     HistoryUnsupported "history_unsupported" NOT_IMPLEMENTED "Only the present is known"
@@ -127,7 +129,11 @@ impl Code {
             | Self::SessionRevoked
             | Self::AccountDisabled
             | Self::OutcomeUnknown => Some(false),
-            Self::RequestTimeout | Self::TooManyRefreshes | Self::StorageFull | Self::ServiceUnavailable => Some(true),
+            Self::RequestTimeout
+            | Self::TooManyRefreshes
+            | Self::TooManyAttempts
+            | Self::StorageFull
+            | Self::ServiceUnavailable => Some(true),
             _ => None,
         }
     }

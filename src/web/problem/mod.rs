@@ -105,6 +105,12 @@ impl Problem {
         &self.detail
     }
 
+    /// Which parts of the request it is about.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn pointers(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().map(|error| error.pointer.as_str())
+    }
+
     /// The whole answer, for programs.
     pub fn render(&self, request_id: &str) -> HttpResponse {
         let status = self.code.status();
@@ -125,7 +131,7 @@ impl Problem {
     }
 
     /// The status and headers of the answer, whatever its body.
-    pub(super) fn begin_answer(&self) -> HttpResponseBuilder {
+    pub(in crate::web) fn begin_answer(&self) -> HttpResponseBuilder {
         let mut answer = HttpResponse::build(self.code.status());
         if let Some(wait) = self.retry_after {
             answer.insert_header((header::RETRY_AFTER, whole_seconds(wait)));

@@ -19,6 +19,9 @@ use crate::auth::users::ListError;
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
+        if let Failure::TooManyAttempts { retry_after } = failure {
+            return Self::retry_after(Code::TooManyAttempts, retry_after);
+        }
         if failure.is_storage_full() {
             return Self::retry_after(Code::StorageFull, Duration::from_secs(5));
         }
@@ -29,7 +32,7 @@ impl From<Failure> for Problem {
 impl From<AuthenticateError> for Problem {
     fn from(error: AuthenticateError) -> Self {
         match error {
-            AuthenticateError::Invalid => Self::new(Code::InvalidToken),
+            AuthenticateError::Invalid | AuthenticateError::Ended(_) => Self::new(Code::InvalidToken),
             AuthenticateError::Expired => Self::with_detail(
                 Code::InvalidToken,
                 "The access token has expired. Get a new one with the refresh token.",

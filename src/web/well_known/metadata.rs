@@ -2,8 +2,6 @@
 
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use url::Url;
 use utoipa::ToSchema;
@@ -11,7 +9,6 @@ use utoipa::ToSchema;
 use super::jwks;
 use crate::config::{Config, JwtAlgorithm};
 use crate::domain::scope::Scope;
-use crate::keyring;
 use crate::web::problem::{Code, Problem};
 use crate::web::public_document;
 use crate::web::state::State;
@@ -69,7 +66,7 @@ impl Discovery {
         let json = serde_json::to_vec(&metadata).unwrap_or_default();
         let issuer = Url::parse(&config.jwt.issuer).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
         Self {
-            etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(keyring::sha256(&json))),
+            etag: public_document::etag_of(&json),
             json: json.into(),
             issuer_path: issuer.map(|url| url.path().trim_matches('/').to_owned()).unwrap_or_default(),
         }

@@ -35,7 +35,7 @@ async fn fail(app: &TestApp, times: usize) {
 async fn a_thousand_events_under_two_sealers_make_one_chain() {
     let database = Arc::new(Database::create());
     let app = Arc::new(TestApp::on(Arc::clone(&database), &[("RATE_LIMITS", "off")]).await);
-    let other = Arc::new(TestApp::on_at(database, &[], Arc::clone(&app.clock)).await);
+    let other = Arc::new(TestApp::on_at(database, &[("RATE_LIMITS", "off")], Arc::clone(&app.clock)).await);
     app.user("saif").await;
     let mut work = tokio::task::JoinSet::new();
     for worker in 0..8 {
@@ -92,7 +92,7 @@ async fn a_thousand_events_under_two_sealers_make_one_chain() {
 
 #[tokio::test]
 async fn whatever_is_done_to_a_sealed_row_is_found() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     app.user("saif").await;
     fail(&app, 20).await;
     let sealed = seal(&app).await;
@@ -167,7 +167,7 @@ async fn whatever_is_done_to_a_sealed_row_is_found() {
 
 #[tokio::test]
 async fn a_head_that_was_noted_shows_a_chain_that_was_cut_off_and_written_anew() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     app.user("saif").await;
     fail(&app, 5).await;
     seal(&app).await;

@@ -287,7 +287,7 @@ async fn a_change_that_is_rolled_back_leaves_no_event_and_one_without_an_event_i
 }
 
 #[tokio::test]
-async fn no_event_holds_a_password_or_a_token() {
+async fn s1_s7_no_event_holds_a_password_or_a_token() {
     let app = TestApp::start().await;
     let (admin, user) = (app.admin("root").await, app.user("saif").await);
     let canaries = ["canary-typed-as-name", "canary wrong password", "canary new password"];

@@ -77,16 +77,21 @@ async fn m7_the_fifth_wrong_password_in_a_row_ends_the_session_wherever_it_is_as
         let right = wrong.clone().with("confirm_password", PASSWORD);
         browser.submit(&right).await.expect_redirect("/admin/sign-in");
     }
+    // They count at the other doors, too, so that the next one there has to wait.
+    app.login("root", PASSWORD).await.expect_problem(429, "too_many_attempts");
+    app.advance(Duration::from_secs(1));
     app.login("root", "another sentence").await.expect_problem(401, "invalid_credentials");
+    app.advance(Duration::from_secs(2));
     // What ended is this session alone, and the trail says why. The first right password has ended the phone's.
     phone.profile().await.expect_problem(401, "invalid_token");
     let root = app.sign_in("root").await;
-    let events = root.get("/api/audit-events?limit=4").await.expect_status(200).json();
+    let events = root.get("/api/audit-events?limit=5").await.expect_status(200).json();
     assert_eq!(
         (&events[2]["kind"], &events[2]["detail"]["reason"]),
         (&"session.ended".into(), &"wrong_passwords".into())
     );
     assert_eq!(events[3]["kind"], "password.change_failed");
+    assert_eq!(events[4]["kind"], "login.throttled");
     browser.sign_in("root").await.expect_redirect("/admin");
     let list = browser.get("/admin/sessions?state=ended&kind=console").await.expect_status(200);
     assert!(list.texts("td[data-label=State]")[0].ends_with("too many wrong passwords"), "{list:?}");
@@ -103,7 +108,9 @@ async fn m7_of_many_wrong_passwords_at_once_no_more_are_answered_than_one_after_
     let guesses: Vec<_> = guesses.collect();
     let answers = futures_util::future::join_all(guesses.iter().map(|guess| browser.submit(guess))).await;
     let number = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    assert_eq!((number(400), number(403), number(303)), (4, 1, 19));
+    // Who came behind the fifth is sent to the sign-in, or has to wait before that.
+    assert_eq!((number(400), number(403), number(303) + number(429)), (4, 1, 19));
+    app.advance(Duration::from_secs(1));
     let events = app.sign_in("root").await.get("/api/audit-events?kind=password.confirm_failed").await;
     assert_eq!(events.expect_status(200).json().as_array().unwrap().len(), 5);
 }

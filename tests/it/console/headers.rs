@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use relatch::auth::setup_link::make_setup_token;
 use reqwest::Method;
@@ -54,6 +55,7 @@ async fn p1_p2_p4_p6_every_page_has_the_headers_and_nothing_inline() {
     for path in [
         "/admin",
         "/admin/audit",
+        "/admin/blocks",
         "/admin/audit?ip=x",
         "/admin/clients",
         "/admin/clients/new",
@@ -192,6 +194,42 @@ async fn p7_hostile_names_are_text_and_nothing_else() {
         let answer = form.submit(&shown.with("identifier", text).with("password", "x")).await.expect_status(400);
         check(&answer);
         assert_eq!(answer.attributes("#identifier", "value"), [text]);
+    }
+}
+
+#[tokio::test]
+async fn j14_password_fields_are_masked_named_for_password_managers_and_cut_nothing() {
+    let app = TestApp::start().await;
+    let link = make_setup_token(app.app.auth()).await.unwrap().expect("no admin yet");
+    let setup = Browser::new(&app).get(&format!("/admin/setup?t={}", link.expose())).await;
+    let browser = app.console("root").await;
+    let user = app.user("saif").await.id;
+    let page = browser.get(&format!("/admin/users/{user}")).await;
+    let reset = browser.submit(&page.form(&format!("/admin/users/{user}/reset-link"))).await;
+    let reset = reset.attributes(".secret code", "data-copy").remove(0);
+    let path = reset.strip_prefix(app.config.public_url.as_str()).unwrap();
+    let form = browser.get("/admin/me").await.form("/admin/me/sessions/end-others");
+    app.advance(Duration::from_secs(300));
+    let (current, new) = ("current-password", "new-password");
+    for (page, fills) in [
+        (setup, vec![new]),
+        (Browser::new(&app).get("/admin/sign-in").await, vec![current]),
+        (Browser::new(&app).get(path).await, vec![new]),
+        (browser.submit(&form).await, vec![current]),
+        (browser.get("/admin/me").await, vec![current, new]),
+        (browser.get("/admin/users/new").await, vec![new]),
+    ] {
+        let page = page.expect_status(200);
+        assert_eq!(page.attributes("input[type=password]", "autocomplete"), fills, "{page:?}");
+        assert!(page.attributes("input[name*=password]", "type").iter().all(|kind| kind == "password"), "{page:?}");
+        for barrier in ["maxlength", "pattern", "readonly", "onpaste", "value"] {
+            let barriers = page.attributes("input[type=password]", barrier);
+            assert!(barriers.iter().all(String::is_empty), "{barrier}: {page:?}");
+        }
+    }
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("static")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+        assert!(!text.contains("\"paste\""), "a script stands between a password and its field");
     }
 }
 

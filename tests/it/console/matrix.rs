@@ -20,7 +20,7 @@ const ACTIONS: Expected = [303, 403, 403, 303, 303, 303];
 const UNKNOWN: Expected = [303, 403, 404, 303, 303, 303];
 
 /// Every route of the console. One that is not listed fails the test, and so does one that is listed in vain.
-const TABLE: [(&str, &str, Expected); 53] = [
+const TABLE: [(&str, &str, Expected); 56] = [
     ("GET", "/admin/sign-in", [200, 303, 303, 200, 200, 200]),
     ("POST", "/admin/sign-in", [403; 6]),
     ("POST", "/admin/sign-out", [303, 403, 403, 303, 303, 303]),
@@ -43,6 +43,9 @@ const TABLE: [(&str, &str, Expected); 53] = [
     ("POST", "/admin/keys/{kid}/retire", ACTIONS),
     ("GET", "/admin/settings", ADMINS),
     ("GET", "/admin/audit", ADMINS),
+    ("GET", "/admin/blocks", ADMINS),
+    ("POST", "/admin/blocks/clear", ACTIONS),
+    ("POST", "/admin/users/{id}/clear-blocks", ACTIONS),
     ("GET", "/admin/audit/export", ADMINS),
     ("GET", "/admin/maintenance", ADMINS),
     ("POST", "/admin/maintenance/prune", ACTIONS),
@@ -130,7 +133,7 @@ async fn m1_every_route_of_the_console_answers_everybody_as_documented() {
 }
 
 #[tokio::test]
-async fn m1_what_is_no_page_is_guarded_too_and_p10_a_page_has_no_other_name() {
+async fn m1_p10_what_is_no_page_is_guarded_too_and_a_page_has_no_other_name() {
     let app = TestApp::start().await;
     let (nobody, admin) = (Browser::new(&app), app.console("root").await);
     let person = app.sign_in("root").await;

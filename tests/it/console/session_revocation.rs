@@ -76,7 +76,9 @@ async fn m8_the_ticked_sessions_are_revoked_and_the_list_is_shorter() {
 
 #[tokio::test]
 async fn m8_two_thousand_sessions_that_match_are_revoked_together_and_no_other() {
-    let app = TestApp::with(&[("TRUSTED_PROXIES", "127.0.0.0/8"), ("MAX_SESSIONS_PER_USER", "5000")]).await;
+    let app =
+        TestApp::with(&[("TRUSTED_PROXIES", "127.0.0.0/8"), ("MAX_SESSIONS_PER_USER", "5000"), ("RATE_LIMITS", "off")])
+            .await;
     let browser = app.console("root").await;
     let safe = app.user("safe").await;
     app.register("bot").await.expect_status(201);

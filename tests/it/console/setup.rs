@@ -56,7 +56,7 @@ async fn a_wrong_old_or_replaced_link_says_how_to_print_a_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_who_use_one_link_at_once_one_becomes_admin() {
+async fn l3_of_two_who_use_one_link_at_once_one_becomes_admin() {
     let app = TestApp::start().await;
     let link = link(&app).await;
     let (one, other) = (Browser::new(&app), Browser::new(&app));

@@ -32,6 +32,7 @@ async fn no_page_takes_more_than_three_statements_besides_the_guards_own() {
         "/admin/audit?actor=saif&subject=saif%40example.com&ip=127.0.0.0%2F8&result=succeeded&from=2026-01-01",
         "/admin/audit?actor=nobody&subject=saif",
         "/admin/audit?ip=192.0.2.0%2F24",
+        "/admin/blocks",
         "/admin/keys",
         "/admin/settings",
         "/admin/maintenance",

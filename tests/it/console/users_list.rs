@@ -80,7 +80,7 @@ async fn an_empty_list_says_why_and_a_bad_cursor_is_the_first_page() {
 
 #[tokio::test]
 async fn leafing_forwards_and_back_shows_each_user_once() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let browser = app.console("root").await;
     for number in 0..60 {
         app.register(&format!("user{number:02}")).await.expect_status(201);

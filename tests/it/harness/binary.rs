@@ -104,33 +104,43 @@ impl Binary {
 
     /// Starts the server on a free port, and waits until it says where it serves.
     pub fn serve(&self) -> Served {
+        let mut served = self.serve_with_log(Stdio::piped());
+        let mut stderr = served.child.stderr.take().unwrap();
+        served.log = Some(std::thread::spawn(move || read(&mut stderr)));
+        served
+    }
+
+    /// The same with another standard error. Of a pipe nothing is read before the server has ended.
+    pub fn serve_with_log(&self, log: Stdio) -> Served {
         let mut child = self
             .command(&[])
             .env("LISTEN_ADDR", "127.0.0.1:0")
             .env("PUBLIC_URL", "http://127.0.0.1:8080")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
-        // Somebody must read the log, or the server stalls when the pipe is full.
-        let log = std::thread::spawn(move || {
-            let mut log = Vec::new();
-            let _ = stderr.read_to_end(&mut log);
-            String::from_utf8_lossy(&log).into_owned()
-        });
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let Some((_, base)) = line.trim().split_once(" serves on ") else {
             let _ = child.kill();
-            panic!("the server did not start: {line:?}, {}", log.join().unwrap());
+            panic!(
+                "the server did not start: {line:?}, {}",
+                child.stderr.map(|mut log| read(&mut log)).unwrap_or_default()
+            );
         };
         // The files must outlive the server: a connection that it opens later would make an empty store of a deleted one.
         let files = (Arc::clone(&self.folder), self.database.clone());
-        Served { base: base.to_owned(), child, stdout, log: Some(log), client: super::http_client(), _files: files }
+        Served { base: base.to_owned(), child, stdout, log: None, client: super::http_client(), _files: files }
     }
+}
+
+fn read(log: &mut impl std::io::Read) -> String {
+    let mut text = Vec::new();
+    let _ = log.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A server that runs as a process of its own. It is killed when dropped.
@@ -165,11 +175,17 @@ impl Served {
         }
     }
 
-    /// Kills the process as a crash would, and gives its log.
-    pub fn kill(mut self) -> String {
+    /// Kills the process as a crash would.
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.log.take().unwrap().join().unwrap()
+    }
+
+    fn log(&mut self) -> String {
+        match self.log.take() {
+            Some(log) => log.join().unwrap(),
+            None => self.child.stderr.as_mut().map(read).unwrap_or_default(),
+        }
     }
 
     /// Asks the process to end as a service manager would, and gives its exit code and log.
@@ -177,7 +193,16 @@ impl Served {
         let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
         let status = self.child.wait().unwrap();
-        (status.code(), self.log.take().unwrap().join().unwrap())
+        (status.code(), self.log())
+    }
+
+    /// Ends the process in the same way, and gives what it has printed since it was looked at, and its log.
+    pub fn end(mut self) -> (String, String) {
+        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success() && self.child.wait().unwrap().success());
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (rest, self.log())
     }
 }
 

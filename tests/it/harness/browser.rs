@@ -50,8 +50,13 @@ impl PageForm {
 
 impl Browser {
     pub fn new(app: &TestApp) -> Self {
+        Self::at(&app.url(""))
+    }
+
+    /// With a server that is named by its address.
+    pub fn at(base: &str) -> Self {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { client, base: app.url(""), cookies: Mutex::default() }
+        Self { client, base: base.to_owned(), cookies: Mutex::default() }
     }
 
     /// Another browser with copies of this one's cookies, as a thief has them.

@@ -116,6 +116,8 @@ pub async fn dump(database: &Database) -> String {
                 "reset_links",
                 "clients",
                 "client_secrets",
+                "guess_counters",
+                "known_networks",
             ] {
                 let sql = format!("SELECT coalesce(string_agg(t::text, '\n'), '') AS rows FROM {table} t");
                 let rows: Vec<Rows> =
@@ -125,6 +127,19 @@ pub async fn dump(database: &Database) -> String {
             text
         }
     }
+}
+
+/// How many rows a table has.
+pub async fn count(database: &Database, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) AS number FROM {table}");
+    let read = move |connection: &mut _| diesel::sql_query(sql).get_result::<Count>(connection);
+    database.store().read(read).await.expect("a count").number
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
 }
 
 #[derive(diesel::QueryableByName)]

@@ -13,7 +13,7 @@ pub use forge::{Signer, part, variables};
 use forge::{ALGORITHMS, every_algorithm};
 
 #[tokio::test]
-async fn f0_a_token_that_is_taken_apart_and_signed_again_is_accepted_under_every_algorithm() {
+async fn a_token_that_is_taken_apart_and_signed_again_is_accepted_under_every_algorithm() {
     let seen = std::sync::Mutex::new(Vec::new());
     every_algorithm(async |forge| {
         forge.accepts("as issued", &forge.person.access_token).await;

@@ -90,6 +90,7 @@ async fn clients_are_changed_part_by_part_and_only_as_they_may_be() {
         (json!({ "name": "x", "scopes": [] }), "#/scopes"),
         (json!({ "name": "x", "scopes": ["admin"] }), "#/scopes"),
         (json!({ "name": "x", "scopes": ["introspect users:read"] }), "#/scopes"),
+        (json!({ "name": "x", "scopes": ["introspect", 1] }), "#/scopes/1"),
         (json!({ "name": "x", "scopes": ["users:write"] }), "#/scopes"),
         (json!({ "name": "x", "scopes": ["introspect"], "audience": "" }), "#/audience"),
         (json!({ "name": "x", "scopes": ["introspect"], "audience": "a b" }), "#/audience"),

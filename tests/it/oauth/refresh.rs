@@ -181,7 +181,7 @@ async fn a14_o6_what_is_no_form_is_refused() {
         let json = app.request(Method::POST, path).json(&json!({ "grant_type": "refresh_token", "token": "x" }));
         app.send(json).await.expect_oauth_error(400, "invalid_request");
         let zipped = raw_form(&app, path, body.clone()).header("content-encoding", "gzip");
-        app.send(zipped).await.expect_oauth_error(400, "invalid_request");
+        app.send(zipped).await.expect_oauth_error(415, "invalid_request");
         for wrong in
             [&b"token=%ff&grant_type=refresh_token&refresh_token=%ff"[..], b"token=\xff", b"token=%", b"token=%zz"]
         {

@@ -25,7 +25,7 @@ const SCOPES: [&str; 5] = ["introspect", "users:read", "sessions:read", "session
 
 #[tokio::test]
 async fn m1_every_scope_opens_what_it_names_and_nothing_else() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     let client = Registered::with(&admin, &SCOPES).await;
     let mut tokens = Vec::new();

@@ -52,7 +52,7 @@ async fn a13_no_scope_is_had_that_was_not_given() {
 
 #[tokio::test]
 async fn a10_who_does_not_prove_to_be_the_client_is_asked_to() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(&[("RATE_LIMITS", "off")]).await;
     let admin = app.admin("root").await;
     let client = Registered::with(&admin, &["users:read"]).await;
     let other = Registered::with(&admin, &["users:read"]).await;

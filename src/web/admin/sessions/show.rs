@@ -22,6 +22,7 @@ use crate::web::state::State;
 struct SessionPage {
     layout: Layout,
     id: String,
+    log_name: String,
     user_id: String,
     /// Where all sessions of the user are.
     of_user: String,
@@ -80,6 +81,7 @@ fn session_page(state: &State, console: &Console, detail: &SessionDetail) -> Ses
     SessionPage {
         layout: console.layout(format!("Session of {}", detail.user.username.as_str()), Tab::Sessions),
         id: session.id.to_string(),
+        log_name: session.id.log_name(),
         user_id: session.user_id.to_string(),
         of_user: format!("/admin/sessions?user={}&state=any", session.user_id),
         audit: format!("/admin/audit?session={}", session.id),

@@ -13,7 +13,7 @@ use crate::domain::user::{User, UserId};
 use crate::web::problem::{Code, Problem};
 
 /// The user that a path names. What cannot be an id names nobody.
-fn id_of(path: &str) -> Result<UserId, Problem> {
+pub(super) fn id_of(path: &str) -> Result<UserId, Problem> {
     UserId::parse(path).ok_or_else(|| Problem::new(Code::NotFound))
 }
 

@@ -8,6 +8,7 @@ use askama::Template;
 use super::state_words::{self, Badge};
 use super::{id_of, path_of};
 use crate::auth::audit::list::{AuditEvent, EventQuery, list_events};
+use crate::auth::guessing::blocks::{Place, blocks_of_user};
 use crate::auth::sessions::{WithSessions, user_with_sessions};
 use crate::domain::role::Role;
 use crate::domain::session::{Session, SessionState};
@@ -48,6 +49,10 @@ struct UserPage {
     sessions: Vec<Row>,
     is_cut: bool,
     events: Vec<EventRow>,
+    /// From how many places sign-ins are refused.
+    blocks: usize,
+    /// Whether no network has a guess left but those that the user signed in from.
+    is_exhausted: bool,
     errors: FormErrors,
 }
 
@@ -120,8 +125,11 @@ async fn user_page(
     sessions.truncate(shown);
     let asked = EventQuery { subject: Some(id.to_string()), ..EventQuery::default() };
     let events = list_events(&state.auth, asked, None, EVENTS).await?.events;
+    let blocks = blocks_of_user(&state.auth, id).await?;
     let now = state.auth.now();
     Ok(UserPage {
+        blocks: blocks.len(),
+        is_exhausted: blocks.iter().any(|block| block.key.place == Place::Account),
         layout: console.layout(format!("User {}", user.username.as_str()), Tab::Users),
         path: path_of(&user),
         id: user.id.get(),

@@ -1,4 +1,6 @@
 //! SIGTERM under load: what was accepted is answered, and the process ends by itself.
+//!
+//! Requirements: Q12.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! The process dies: at random moments, and at named points of a write.
+//!
+//! Requirements: B14, Q12.
 
 use std::time::Duration;
 

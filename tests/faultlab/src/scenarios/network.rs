@@ -1,4 +1,6 @@
 //! The database restarts, and the network between client, server and database fails.
+//!
+//! Requirements: Q8.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

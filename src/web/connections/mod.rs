@@ -1,0 +1,96 @@
+//! Connections: how many there may be, how many of them one address may have, and how long each may be silent.
+//!
+//! The HTTP library limits the time of a connection's first headers alone, and never gives up on an answer that nobody
+//! reads. `arrival` waits for those headers without the library, and `stream` has the clock from then on, below it; `conversation` tells it whether a request is under way.
+
+mod arrival;
+mod body;
+mod conversation;
+mod open_files;
+mod seats;
+mod stream;
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Request, Response};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Extensions, fn_service};
+use actix_web::rt::net::TcpStream;
+
+pub(super) use conversation::{Conversation, Turn};
+pub use open_files::room_for;
+pub use seats::{Limits, Seats};
+use stream::Watched;
+
+/// How long the headers of a request may take to arrive.
+const HEADERS: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// The same while more than half of all connections there may be are open.
+const KEEP_ALIVE_WHEN_MANY: Duration = Duration::from_secs(5);
+/// How long a client may leave what was written for it unread.
+const UNREAD: Duration = Duration::from_secs(30);
+/// How long requests under way may take to finish after SIGTERM, in seconds.
+const SHUTDOWN: u64 = 10;
+
+/// Serves HTTP/1.1 on a listener. SIGTERM lets requests under way finish.
+pub fn serve<F, I, S, B>(
+    listener: TcpListener,
+    workers: usize,
+    seats: &Seats,
+    on_connect: Option<fn(&TcpStream, &mut Extensions)>,
+    app: F,
+) -> io::Result<Server>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    B: MessageBody + 'static,
+{
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(seats.at_most().div_ceil(workers.max(1)))
+        .shutdown_timeout(SHUTDOWN);
+    let shutdown = builder.graceful_shutdown_signal();
+    let seats = seats.clone();
+    let server = builder.listen("http", listener, move || {
+        let (shutdown, seats) = (shutdown.clone(), seats.clone());
+        let stopping = shutdown.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+            .client_request_timeout(HEADERS)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .keep_alive(KEEP_ALIVE)
+            .on_connect_ext(move |stream: &Watched, data| {
+                data.insert(stream.conversation());
+                if let Some(on_connect) = on_connect {
+                    on_connect(stream.socket(), data);
+                }
+            });
+        let app = app().into_factory().map_err(|error| error.into().error_response());
+        fn_service(move |socket: TcpStream| {
+            let peer = socket.peer_addr().ok();
+            let seat = seats.take(peer.map(|peer| peer.ip()));
+            let stopping = stopping.clone();
+            async move {
+                // Dropping the socket closes it, before anything is read or kept for it.
+                let seat = seat.ok_or_else(|| DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))?;
+                let first = arrival::first_bytes(&socket, &stopping).await.map_err(DispatchError::Io)?;
+                Ok((Watched::new(socket, seat, first), peer))
+            }
+        })
+        .and_then(http.h1(map_config(app, |()| AppConfig::default())))
+    })?;
+    Ok(server.run())
+}

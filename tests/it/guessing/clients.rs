@@ -1,0 +1,56 @@
+//! Secrets of clients: wrong ones are counted, and a right one always opens.
+
+use std::time::Duration;
+
+use super::{PROXY, comparable, events, from};
+use crate::harness::{Answer, TestApp};
+use crate::oauth::{INTROSPECT, REVOKE, Registered, TOKEN, form};
+
+const GRANT: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("token", "x")];
+
+async fn present(app: &TestApp, address: &str, path: &str, id: &str, secret: &str) -> Answer {
+    app.send(from(form(app, path, &GRANT), address).basic_auth(id, Some(secret))).await
+}
+
+#[tokio::test]
+async fn k3_wrong_secrets_are_counted_at_all_endpoints_and_a_right_one_always_passes() {
+    let app = TestApp::with(&[PROXY]).await;
+    let admin = app.admin("root").await;
+    let client = Registered::with(&admin, &["introspect"]).await;
+    for path in [TOKEN, REVOKE, INTROSPECT, TOKEN, REVOKE] {
+        present(&app, "198.51.100.7", path, &client.id, "rls_wrong").await.expect_oauth_error(401, "invalid_client");
+    }
+    for path in [TOKEN, REVOKE, INTROSPECT] {
+        let refused = present(&app, "198.51.100.7", path, &client.id, "rls_wrong").await;
+        assert_eq!(refused.expect_oauth_error(429, "slow_down").header("retry-after"), "1");
+        present(&app, "198.51.100.7", path, &client.id, &client.secret).await.expect_status(200);
+    }
+    // The right one begins no count anew: it needs none.
+    app.advance(Duration::from_secs(1));
+    present(&app, "198.51.100.7", TOKEN, &client.id, "rls_wrong").await.expect_oauth_error(401, "invalid_client");
+    let refused = present(&app, "198.51.100.7", TOKEN, &client.id, "rls_wrong").await;
+    assert_eq!(refused.expect_oauth_error(429, "slow_down").header("retry-after"), "2");
+    let told = events(&admin, &format!("kind=login.throttled&client={}", client.id)).await;
+    assert_eq!(told.len(), 1);
+    // Nobody shuts a resource server out, wherever it is.
+    for network in 0..20 {
+        for _ in 0..5 {
+            present(&app, &format!("198.51.{network}.7"), TOKEN, &client.id, "rls_wrong").await;
+        }
+    }
+    present(&app, "203.0.113.7", TOKEN, &client.id, "rls_wrong").await.expect_oauth_error(429, "slow_down");
+    present(&app, "203.0.113.7", TOKEN, &client.id, &client.secret).await.expect_status(200);
+}
+
+#[tokio::test]
+async fn k1_a_client_that_is_not_there_looks_like_one_that_is() {
+    let app = TestApp::with(&[PROXY]).await;
+    let client = Registered::with(&app.admin("root").await, &["introspect"]).await;
+    for attempt in 0..8 {
+        let there = present(&app, "198.51.100.7", TOKEN, &client.id, "rls_wrong").await;
+        for unknown in ["rlc_AAAAAAAAAAAAAAAA", "what is this"] {
+            let unknown = present(&app, "198.51.100.7", TOKEN, unknown, "rls_wrong").await;
+            assert_eq!(comparable(&there), comparable(&unknown), "attempt {attempt}");
+        }
+    }
+}
