@@ -37,9 +37,12 @@ pub(super) struct OwnPage;
 
 /// The outermost middleware.
 pub async fn finish<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    if !request.method().is_safe() {
+        fit(request.headers_mut());
+    }
     let turn = request.request().conn_data::<Conversation>().map(Conversation::begin_turn);
     let id = entropy::uuid().unwrap_or_default();
     request.extensions_mut().insert(RequestId(id));
@@ -130,6 +133,16 @@ pub async fn finish<B: MessageBody + 'static>(
         fault.happen_after().await;
     }
     result
+}
+
+/// Takes no more room for headers than there are. The library makes room for 28 in every request, which is a third of what
+/// a connection takes on which a body is dripped.
+fn fit(headers: &mut HeaderMap) {
+    let all = std::mem::take(headers);
+    headers.reserve(all.len_keys());
+    for (name, value) in all {
+        headers.append(name, value);
+    }
 }
 
 /// An answer with whose body the turn ends.
@@ -257,6 +270,20 @@ mod tests {
 
     async fn explode() -> HttpResponse {
         panic!("hunter2")
+    }
+
+    #[actix_web::test]
+    async fn headers_keep_their_order_and_take_less_room() {
+        let mut headers = HeaderMap::with_capacity(16);
+        let hop = HeaderName::from_static("x-forwarded-for");
+        for value in ["203.0.113.1", "192.0.2.1"] {
+            headers.append(hop.clone(), HeaderValue::from_static(value));
+        }
+        headers.append(header::HOST, HeaderValue::from_static("relatch.example"));
+        let capacity = headers.capacity();
+        fit(&mut headers);
+        assert!(headers.get_all(&hop).eq(["203.0.113.1", "192.0.2.1"]) && headers.len() == 3);
+        assert!(headers.capacity() < capacity);
     }
 
     #[actix_web::test]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request, Response};
 use actix_server::Server;
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, boxed, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, fn_service};
 use actix_web::rt::net::TcpStream;
@@ -90,7 +90,8 @@ where
                 Ok((Watched::new(socket, seat, first), peer))
             }
         })
-        .and_then(http.h1(map_config(app, |()| AppConfig::default())))
+        // In a box, so that who has not sent any headers yet does not take the room of a whole request.
+        .and_then(boxed::factory(http.h1(map_config(app, |()| AppConfig::default()))))
     })?;
     Ok(server.run())
 }
