@@ -12,7 +12,7 @@ const BINARY = process.env.RELATCH_BINARY;
 /** Long enough for every rule, and on no list of common passwords. */
 export const PASSWORD = "correct horse battery staple";
 
-const freePort = async () => {
+export const freePort = async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();

@@ -7,63 +7,25 @@ const HIDDEN: &str = "GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n";
 const POST: &str = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
 const GET: &str = "GET /health/live HTTP/1.1\r\n";
 
-/// A name for each probe and its bytes.
-fn probes() -> Vec<(&'static str, String)> {
-    let length = HIDDEN.len();
-    let chunk = format!("0\r\n\r\n{HIDDEN}");
-    vec![
-        (
-            "a length, then an encoding",
-            format!("{POST}Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"),
-        ),
-        (
-            "an encoding, then a length",
-            format!("{POST}Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n\r\n{chunk}"),
-        ),
-        ("the same length twice", format!("{POST}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{{}}{HIDDEN}")),
-        ("two lengths", format!("{POST}Content-Length: 2\r\nContent-Length: {length}\r\n\r\n{{}}{HIDDEN}")),
-        ("a length with a sign", format!("{POST}Content-Length: +2\r\n\r\n{{}}{HIDDEN}")),
-        ("a negative length", format!("{POST}Content-Length: -1\r\n\r\n{{}}{HIDDEN}")),
-        ("a hexadecimal length", format!("{POST}Content-Length: 0x2\r\n\r\n{{}}{HIDDEN}")),
-        ("a list of lengths", format!("{POST}Content-Length: 2, 2\r\n\r\n{{}}{HIDDEN}")),
-        ("a length that is no number", format!("{POST}Content-Length: two\r\n\r\n{{}}{HIDDEN}")),
-        ("a length beyond 64 bits", format!("{POST}Content-Length: 99999999999999999999999\r\n\r\n{{}}{HIDDEN}")),
-        ("an encoding that is almost chunked", format!("{POST}Transfer-Encoding: xchunked\r\n\r\n{chunk}")),
-        ("chunked, then identity", format!("{POST}Transfer-Encoding: chunked, identity\r\n\r\n{chunk}")),
-        ("gzip, then chunked", format!("{POST}Transfer-Encoding: gzip, chunked\r\n\r\n{chunk}")),
-        ("two encodings", format!("{POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n{chunk}")),
-        ("a blank before the colon", format!("{POST}Transfer-Encoding : chunked\r\n\r\n{chunk}")),
-        ("a blank before the colon of a length", format!("{POST}Content-Length : 2\r\n\r\n{{}}{HIDDEN}")),
-        (
-            "an encoding in HTTP/1.0",
-            format!("{}Transfer-Encoding: chunked\r\n\r\n{chunk}", POST.replace("/1.1", "/1.0")),
-        ),
-        ("a folded header", format!("{GET}Host: x\r\nX-A: b\r\n c\r\n\r\n{HIDDEN}")),
-        ("a folded encoding", format!("{POST}Transfer-Encoding:\r\n chunked\r\n\r\n{chunk}")),
-        ("a bare CR", format!("{GET}Host: x\r\nX-A: b\rX-B: c\r\n\r\n{HIDDEN}")),
-        ("a NUL in a value", format!("{GET}Host: x\r\nX-A: b\0c\r\n\r\n{HIDDEN}")),
-        ("a NUL in a name", format!("{GET}Host: x\r\nX\0A: b\r\n\r\n{HIDDEN}")),
-        ("a header without a name", format!("{GET}Host: x\r\n: b\r\n\r\n{HIDDEN}")),
-        ("a header without a colon", format!("{GET}Host: x\r\nnonsense\r\n\r\n{HIDDEN}")),
-        ("no host", format!("{GET}\r\n{HIDDEN}")),
-        ("two hosts", format!("{GET}Host: x\r\nHost: y\r\n\r\n{HIDDEN}")),
-        ("a method that is none", format!("G<T /health/live HTTP/1.1\r\nHost: x\r\n\r\n{HIDDEN}")),
-        ("a version that is none", format!("GET /health/live HTTP/2.0\r\nHost: x\r\n\r\n{HIDDEN}")),
-        ("another protocol", format!("GET /health/live FOO/1.1\r\nHost: x\r\n\r\n{HIDDEN}")),
-        ("three words too many", format!("GET /health/live a HTTP/1.1\r\nHost: x\r\n\r\n{HIDDEN}")),
-        (
-            "a chunk size that overflows",
-            format!("{POST}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{{}}\r\n{chunk}"),
-        ),
-        ("a chunk size that is no number", format!("{POST}Transfer-Encoding: chunked\r\n\r\nxyz\r\n{{}}\r\n{chunk}")),
-        ("a chunk longer than it says", format!("{POST}Transfer-Encoding: chunked\r\n\r\n1\r\n{{}}\r\n{chunk}")),
-    ]
+/// A probe, in which `<hidden>` and `<length>` stand for a request and its length. Proxies are sent the same ones.
+#[derive(serde::Deserialize)]
+struct Probe {
+    what: String,
+    bytes: String,
+}
+
+fn probes() -> Vec<Probe> {
+    let mut probes: Vec<Probe> = serde_json::from_str(include_str!("smuggling.json")).unwrap();
+    for probe in &mut probes {
+        probe.bytes = probe.bytes.replace("<hidden>", HIDDEN).replace("<length>", &HIDDEN.len().to_string());
+    }
+    probes
 }
 
 #[tokio::test]
 async fn q1_a_request_that_can_be_read_in_two_ways_is_400_and_the_end_of_the_connection() {
     let app = TestApp::start().await;
-    for (what, bytes) in probes() {
+    for Probe { what, bytes } in probes() {
         let answer = exchange(app.address, bytes.as_bytes());
         assert_eq!(answer.status(), Some(400), "{what}: {answer:?}");
         assert!(answer.closed, "{what}: the connection stays open: {answer:?}");
