@@ -69,7 +69,7 @@ pub(super) async fn replace_password(
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
     // What cannot be a password is none.
     let current = Password::from_login(current).map_err(|_| ChangePasswordError::WrongPassword)?;
-    let place = auth.passwords.admit().map_err(Failure::from)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     let id = user.id;
     let watch = auth.watch(client);
     let read = auth.read(move |connection| {

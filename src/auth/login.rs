@@ -124,7 +124,7 @@ pub(super) async fn check(
     password: &Password,
     client: &Client,
 ) -> Result<Checked, LoginError> {
-    let place = auth.passwords.admit().map_err(Failure::from)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     let (watch, name) = (auth.watch(client), name.clone());
     let (found, standing) = auth.read(move |connection| name.find(connection, watch.as_ref())).await?;
     let attempt = auth.attempt(standing, Door::Open).await?;

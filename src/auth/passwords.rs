@@ -3,9 +3,10 @@
 //! Our hashes are bcrypt over base64(HMAC-SHA256(label, password)), stored with the prefix `v1:`: nothing is cut at 72
 //! bytes and a NUL is harmless. A bare `$2a$`, `$2b$` or `$2y$` hash was imported and is verified as it is.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,6 +15,8 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::entropy::{self, NoEntropy};
+use crate::domain::client::Client;
+use crate::domain::network::Network;
 use crate::domain::password::Password;
 use crate::keyring;
 
@@ -95,15 +98,16 @@ impl Passwords {
     /// before anything else, so that nothing is spent on those who are sent away.
     ///
     /// # Errors
-    /// [`HashingError::Busy`] when it would take too long for the password's turn to come.
-    pub fn admit(&self) -> Result<Place, HashingError> {
-        let slot = Load::try_enter(&self.load).ok_or(HashingError::Busy)?;
+    /// [`HashingError::Busy`] when it would take too long for the password's turn to come, or when the client's network
+    /// has half of all places.
+    pub fn admit(&self, client: &Client) -> Result<Place, HashingError> {
+        let slot = Load::try_enter(&self.load, Network::of_client(client)).ok_or(HashingError::Busy)?;
         Ok(Place { passwords: self.clone(), slot: Arc::new(slot) })
     }
 
-    /// The stored form of a password, in a place of its own.
+    /// The stored form of a password that comes from no client.
     pub async fn hash(&self, password: Password) -> Result<String, HashingError> {
-        self.admit()?.hash(password).await
+        self.admit(&Client::default())?.hash(password).await
     }
 }
 
@@ -144,7 +148,7 @@ impl Place {
                 let began = Instant::now();
                 if began < deadline && !answer.is_closed() {
                     drop(answer.send(job()));
-                    slot.0.note(began.elapsed());
+                    slot.load.note(began.elapsed());
                 }
             }))
             .map_err(|_| HashingError::Busy)?;
@@ -152,27 +156,48 @@ impl Place {
     }
 }
 
-/// How long a password would have to wait, from how many there are and how long they take.
+/// How long a password would have to wait, from how many there are and how long they take; and whose they are, so that
+/// one network cannot have all places.
 #[derive(Default)]
 struct Load {
     threads: usize,
-    jobs: AtomicUsize,
+    held: Mutex<Held>,
     /// Of one job, on average; in microseconds.
     takes: AtomicU64,
 }
 
+/// The places that are taken. Networks without any are not remembered.
+#[derive(Default)]
+struct Held {
+    all: usize,
+    by: HashMap<Network, usize>,
+}
+
 impl Load {
-    /// A place, if its turn comes early enough.
-    fn try_enter(load: &Arc<Self>) -> Option<Slot> {
-        let takes = Duration::from_micros(load.takes.load(Ordering::Relaxed));
-        let comes_early = |ahead: usize| {
-            ahead < QUEUE
-                && takes.saturating_mul(u32::try_from(ahead / load.threads.max(1)).unwrap_or(u32::MAX)) <= PATIENCE
-        };
-        let entered =
-            load.jobs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |ahead| comes_early(ahead).then(|| ahead + 1));
-        // The place is given back when it is dropped, whatever becomes of the job.
-        entered.ok().map(|_| Slot(Arc::clone(load)))
+    /// A place, if its turn comes early enough and the network has less than half of them. The threads can always be
+    /// busy with one network alone.
+    fn try_enter(load: &Arc<Self>, network: Network) -> Option<Slot> {
+        let (network, places) = (network.widened(), load.places());
+        let mut held = load.held();
+        let own = held.by.get(&network).copied().unwrap_or_default();
+        if held.all >= places || own >= load.threads.max(places / 2) {
+            return None;
+        }
+        held.all += 1;
+        held.by.insert(network, own + 1);
+        drop(held);
+        Some(Slot { load: Arc::clone(load), network })
+    }
+
+    /// How many passwords can be there without the last one's waiting for too long.
+    fn places(&self) -> usize {
+        let takes = Duration::from_micros(self.takes.load(Ordering::Relaxed).max(1));
+        let turns = usize::try_from(PATIENCE.as_micros() / takes.as_micros()).unwrap_or(QUEUE);
+        self.threads.max(1).saturating_mul(turns.saturating_add(1)).min(QUEUE)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, took: Duration) {
@@ -183,11 +208,22 @@ impl Load {
     }
 }
 
-struct Slot(Arc<Load>);
+/// A place that is taken. It is given back when it is dropped, whatever becomes of the job.
+struct Slot {
+    load: Arc<Load>,
+    network: Network,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.jobs.fetch_sub(1, Ordering::SeqCst);
+        let mut held = self.load.held();
+        held.all -= 1;
+        if let Some(own) = held.by.get_mut(&self.network) {
+            *own -= 1;
+            if *own == 0 {
+                held.by.remove(&self.network);
+            }
+        }
     }
 }
 
@@ -274,7 +310,7 @@ mod tests {
 
     async fn verified(stored: &str, text: &str) -> Verification {
         let passwords = Passwords::start(4).unwrap();
-        passwords.admit().unwrap().verify(password(text), Some(stored.to_owned())).await.unwrap()
+        passwords.admit(&Client::default()).unwrap().verify(password(text), Some(stored.to_owned())).await.unwrap()
     }
 
     #[tokio::test]
@@ -303,7 +339,7 @@ mod tests {
         assert!(one.starts_with("v1:$2b$05$") && one != two);
         let raised = Passwords::start(6).unwrap();
         assert_eq!(
-            raised.admit().unwrap().verify(password("correct horse"), Some(one)).await.unwrap(),
+            raised.admit(&Client::default()).unwrap().verify(password("correct horse"), Some(one)).await.unwrap(),
             Verification::RightButWeaklyStored
         );
     }
@@ -346,22 +382,59 @@ mod tests {
         }
     }
 
+    fn network(number: usize) -> Network {
+        let [.., a, b, c] = number.to_be_bytes();
+        Network::V4([a, b, c])
+    }
+
+    /// Places for these networks, one after the other, until one gets none.
+    fn enter(load: &Arc<Load>, networks: impl Iterator<Item = usize>) -> Vec<Slot> {
+        networks.map_while(|number| Load::try_enter(load, network(number))).collect()
+    }
+
     #[test]
     fn k10_whoever_would_wait_for_too_long_is_sent_away_at_once() {
         let load = Arc::new(Load { threads: 2, ..Load::default() });
         load.note(Duration::from_millis(250));
-        let mut places: Vec<_> = std::iter::from_fn(|| Load::try_enter(&load)).take(100).collect();
+        let mut places = enter(&load, 0..100);
         // One second is four turns of a quarter; with those that run, ten are there at most.
         assert_eq!(places.len(), 10);
-        assert!(Load::try_enter(&load).is_none());
+        assert!(Load::try_enter(&load, network(100)).is_none());
         places.pop();
-        places.extend(Load::try_enter(&load));
+        places.extend(Load::try_enter(&load, network(100)));
         assert_eq!(places.len(), 10, "a place that was given back is free for the next one");
         drop(places);
-        assert_eq!(load.jobs.load(Ordering::SeqCst), 0);
+        assert_eq!(load.held().all, 0);
         load.takes.store(1, Ordering::SeqCst);
-        let places: Vec<_> = std::iter::from_fn(|| Load::try_enter(&load)).take(10_000).collect();
+        let places = enter(&load, 0..10_000);
         assert_eq!(places.len(), QUEUE, "however fast it is, no more than so many wait");
+    }
+
+    #[test]
+    fn k10_one_network_gets_half_of_all_places_and_no_fewer_than_there_are_threads() {
+        let load = Arc::new(Load { threads: 2, ..Load::default() });
+        load.note(Duration::from_millis(250));
+        let here = |low: u8| Network::V6([0x20, 1, 0xd, 0xb8, 0, 1, 0, low]);
+        let mut places: Vec<_> = (0..100).filter_map(|low| Load::try_enter(&load, here(low))).collect();
+        assert_eq!(places.len(), 5, "a /48 of IPv6 is one");
+        assert_eq!(enter(&load, 0..100).len(), 5, "the others are for who is elsewhere");
+        places.pop();
+        places.extend(Load::try_enter(&load, here(7)));
+        assert_eq!(places.len(), 5, "a place that was given back is free for the next one");
+        drop(places);
+        assert!(load.held().by.is_empty(), "nobody is remembered who has none");
+        load.takes.store(2_000_000, Ordering::SeqCst);
+        assert_eq!(enter(&load, std::iter::repeat(1)).len(), 2, "however slow it is");
+    }
+
+    #[test]
+    fn k10_a_client_takes_places_of_its_own_network_alone() {
+        let passwords = Passwords::start(4).unwrap();
+        let at = |address: &str| Client::new(address.parse().ok(), None, None);
+        let of_one: Vec<_> = (0..QUEUE).map_while(|_| passwords.admit(&at("198.51.100.7")).ok()).collect();
+        assert_eq!(of_one.len(), QUEUE / 2);
+        assert!(passwords.admit(&at("198.51.100.8")).is_err());
+        assert!(passwords.admit(&at("203.0.113.7")).is_ok());
     }
 
     #[tokio::test]
@@ -369,7 +442,7 @@ mod tests {
         let passwords = Passwords::start(4).unwrap();
         let (go_on, wait) = std::sync::mpsc::channel::<()>();
         let (begun, has_begun) = oneshot::channel();
-        let place = passwords.admit().unwrap();
+        let place = passwords.admit(&Client::default()).unwrap();
         let client = tokio::spawn(async move {
             let job = move || {
                 begun.send(()).unwrap();
@@ -380,18 +453,21 @@ mod tests {
         has_begun.await.unwrap();
         client.abort();
         assert!(client.await.unwrap_err().is_cancelled());
-        assert_eq!(passwords.load.jobs.load(Ordering::SeqCst), 1, "the thread still works on it");
+        assert_eq!(passwords.load.held().all, 1, "the thread still works on it");
         go_on.send(()).unwrap();
-        while passwords.load.jobs.load(Ordering::SeqCst) > 0 {
+        while passwords.load.held().all > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(passwords.admit().is_ok());
+        assert!(passwords.admit(&Client::default()).is_ok());
     }
 
     #[tokio::test]
     async fn without_a_user_every_password_is_wrong() {
         let passwords = Passwords::start(4).unwrap();
-        assert_eq!(passwords.admit().unwrap().verify(password(""), None).await.unwrap(), Verification::Wrong);
+        assert_eq!(
+            passwords.admit(&Client::default()).unwrap().verify(password(""), None).await.unwrap(),
+            Verification::Wrong
+        );
         assert!(cost_of(&dummy(12)) == Some(12));
     }
 }

@@ -81,7 +81,7 @@ pub async fn register(
     if !actor.is_admin() {
         auth.spend_registration(client)?;
     }
-    let place = auth.passwords.admit().map_err(Failure::from)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     refuse_taken(auth, &username, &email).await?;
     let password_hash = place.hash(password).await.map_err(Failure::from)?;
     let password_hash = Secret::new(password_hash);

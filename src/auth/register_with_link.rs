@@ -32,7 +32,7 @@ pub async fn register_with_link(
             return Err(RegisterError::Invalid(Unacceptable { username, email, password: None }));
         }
     };
-    let place = auth.passwords.admit().map_err(Failure::from)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     refuse_taken(auth, &username, &email).await?;
     // Nobody chooses it, so that the rules for passwords that are chosen say nothing about it.
     let unknown = entropy::secret_text().map_err(Failure::from)?;

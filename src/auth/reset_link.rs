@@ -136,7 +136,8 @@ pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Clien
     let user = look_at_reset_link(auth, token, client).await?.ok_or(ResetError::InvalidLink)?;
     let digest = digest_of(token).ok_or(ResetError::InvalidLink)?;
     let new = Password::choose(new, auth.policy.password_min_length, &user.username, &user.email)?;
-    let hash = auth.passwords.hash(new).await.map_err(Failure::from)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
+    let hash = place.hash(new).await.map_err(Failure::from)?;
     let (now, client) = (auth.now(), client.clone());
     let changed = auth
         .write_change(move |connection| {

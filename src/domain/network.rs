@@ -40,6 +40,14 @@ impl Network {
         Self::of(client.address())
     }
 
+    /// What one customer of a provider may have: a /48 of IPv6 has 65,536 networks.
+    pub const fn widened(self) -> Self {
+        match self {
+            Self::V6([a, b, c, d, e, f, _, _]) => Self::V6([a, b, c, d, e, f, 0, 0]),
+            other => other,
+        }
+    }
+
     /// Reads a network as it is written, or any address in one.
     pub fn parse(text: &str) -> Option<Self> {
         if text == Self::UNKNOWN {

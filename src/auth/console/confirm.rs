@@ -43,7 +43,7 @@ pub async fn confirm_password(
     client: &Client,
 ) -> Result<Secret<String>, ConfirmError> {
     let password = Password::from_login(password).map_err(|_| ConfirmError::WrongPassword)?;
-    let place = auth.passwords.admit().map_err(Failure::from)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     let (id, guesser) = (user.principal.user.id, Guesser::of(user));
     let watch = auth.watch(client);
     let read = auth.read(move |connection| {

@@ -70,7 +70,8 @@ pub async fn set_up(
     worth(look_at_link(auth, token).await?)?;
     let (username, email, password) = parse(account, auth.policy.password_min_length)?;
     refuse_taken(auth, &username, &email).await?;
-    let password_hash = Secret::new(auth.passwords.hash(password).await.map_err(Failure::from)?);
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
+    let password_hash = Secret::new(place.hash(password).await.map_err(Failure::from)?);
     let (digest, now) = (digest_of(token).ok_or(SetUpError::InvalidLink)?, auth.now());
     let session = NewConsoleSession::draw(auth, client, now)?;
     let new =

@@ -72,42 +72,34 @@ impl Budgets {
 
     /// A sign-in from this network, which the account is not known to be used from.
     pub(super) fn sign_in_of_stranger(&self, network: Network) -> Result<(), Duration> {
-        self.sign_ins.spend(widened(network))?;
+        self.sign_ins.spend(network.widened())?;
         let spent = self.sign_ins_of_strangers.spend(ALL);
         if spent.is_err() {
-            self.sign_ins.refund(widened(network));
+            self.sign_ins.refund(network.widened());
         }
         spent
     }
 
     /// Such a sign-in was right, or nobody looked at it.
     pub(super) fn refund_sign_in(&self, network: Network) {
-        self.sign_ins.refund(widened(network));
+        self.sign_ins.refund(network.widened());
         self.sign_ins_of_strangers.refund(ALL);
     }
 
     /// A registration by somebody from this network who is no admin.
     pub(super) fn registration(&self, network: Network) -> Result<(), Duration> {
-        self.registrations.spend(widened(network))?;
+        self.registrations.spend(network.widened())?;
         self.all_registrations.spend(ALL)
     }
 
     /// A secret from this network that is none of a client's.
     pub(super) fn wrong_secret(&self, network: Network) -> Result<(), Duration> {
-        self.wrong_secrets.spend(widened(network))
+        self.wrong_secrets.spend(network.widened())
     }
 
     /// A token from this network that is none of ours.
     pub(super) fn wrong_token(&self, network: Network) -> Result<(), Duration> {
-        self.wrong_tokens.spend(widened(network))
-    }
-}
-
-/// A budget is that of a /48 of IPv6, which is what one customer may get: it has 65,536 networks.
-fn widened(network: Network) -> Network {
-    match network {
-        Network::V6([a, b, c, d, e, f, _, _]) => Network::V6([a, b, c, d, e, f, 0, 0]),
-        other => other,
+        self.wrong_tokens.spend(network.widened())
     }
 }
 
