@@ -34,6 +34,8 @@ const SIGN_INS: Allowance = Allowance { burst: 100, again: Duration::from_secs(1
 /// For each hashing thread: about as many as it manages. More would bound nothing, and less would be spent before it is busy.
 const SIGN_INS_OF_STRANGERS: Allowance = Allowance { burst: 300, again: Duration::from_millis(200) };
 const WRONG_SECRETS: Allowance = SIGN_INS;
+/// They cost no hash, but each is counted in the store.
+const ALL_WRONG_SECRETS: Allowance = Allowance { burst: 300, again: Duration::from_millis(200) };
 const REGISTRATIONS: Allowance = Allowance { burst: 30, again: Duration::from_secs(30) };
 const ALL_REGISTRATIONS: Allowance = Allowance { burst: 300, again: Duration::from_secs(1) };
 const WRONG_TOKENS: Allowance = Allowance { burst: 600, again: Duration::from_millis(50) };
@@ -45,6 +47,7 @@ pub(super) struct Budgets {
     registrations: Budget,
     all_registrations: Budget,
     wrong_secrets: Budget,
+    all_wrong_secrets: Budget,
     wrong_tokens: Budget,
 }
 
@@ -66,18 +69,14 @@ impl Budgets {
             registrations: budget(REGISTRATIONS),
             all_registrations: budget(ALL_REGISTRATIONS),
             wrong_secrets: budget(WRONG_SECRETS),
+            all_wrong_secrets: budget(ALL_WRONG_SECRETS),
             wrong_tokens: budget(WRONG_TOKENS),
         }
     }
 
     /// A sign-in from this network, which the account is not known to be used from.
     pub(super) fn sign_in_of_stranger(&self, network: Network) -> Result<(), Duration> {
-        self.sign_ins.spend(network.widened())?;
-        let spent = self.sign_ins_of_strangers.spend(ALL);
-        if spent.is_err() {
-            self.sign_ins.refund(network.widened());
-        }
-        spent
+        spend_both(&self.sign_ins, &self.sign_ins_of_strangers, network)
     }
 
     /// Such a sign-in was right, or nobody looked at it.
@@ -94,13 +93,19 @@ impl Budgets {
 
     /// A secret from this network that is none of a client's.
     pub(super) fn wrong_secret(&self, network: Network) -> Result<(), Duration> {
-        self.wrong_secrets.spend(network.widened())
+        spend_both(&self.wrong_secrets, &self.all_wrong_secrets, network)
     }
 
     /// A token from this network that is none of ours.
     pub(super) fn wrong_token(&self, network: Network) -> Result<(), Duration> {
         self.wrong_tokens.spend(network.widened())
     }
+}
+
+/// Spends of what the network has and of what all have together, or of neither.
+fn spend_both(own: &Budget, all: &Budget, network: Network) -> Result<(), Duration> {
+    own.spend(network.widened())?;
+    all.spend(ALL).inspect_err(|_| own.refund(network.widened()))
 }
 
 impl Budget {
@@ -267,6 +272,19 @@ mod tests {
         // Two threads' share is 600; whom it refuses loses nothing of their own network's.
         let made = (10..2_000).filter(|number| budgets.sign_in_of_stranger(network(*number)).is_ok()).count();
         assert_eq!(made, 600 - 201);
+    }
+
+    #[test]
+    fn k12_wrong_secrets_have_a_budget_of_each_network_and_of_all() {
+        let (clock, budgets) = budgets();
+        assert_eq!((0..1_000).filter(|_| budgets.wrong_secret(network(1)).is_ok()).count(), 100);
+        assert_eq!((2..1_000).filter(|number| budgets.wrong_secret(network(*number)).is_ok()).count(), 200);
+        for _ in 0..200 {
+            assert_eq!(budgets.wrong_secret(network(7_000)), Err(Duration::from_millis(200)));
+        }
+        clock.advance(Duration::from_secs(30));
+        let made = (0..1_000).filter(|_| budgets.wrong_secret(network(7_000)).is_ok()).count();
+        assert_eq!(made, 100, "whom the share of all refuses loses nothing of their own network's");
     }
 
     #[test]

@@ -178,6 +178,8 @@ impl Auth {
     /// Notes a wrong secret of a client, or refuses to say that it is wrong. A right one is never asked about: it cannot
     /// be guessed, so that nobody is kept out for what others tried.
     pub(super) async fn note_wrong_secret(&self, standing: Option<Standing>, client: &Client) -> Result<(), Failure> {
+        // Only what is counted spends of the budgets: a program that goes on trying an old secret takes nothing from others.
+        standing.map_or(Ok(()), |standing| self.refuse(standing.verdict(self.now())))?;
         self.spend(|budgets| budgets.wrong_secret(Network::of_client(client)))?;
         let attempt = self.attempt(standing, Door::OfClients).await?;
         if attempt.has_reached() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{PROXY, comparable, events, from};
-use crate::harness::{Answer, TestApp};
+use crate::harness::{Answer, TestApp, count};
 use crate::oauth::{INTROSPECT, REVOKE, Registered, TOKEN, form};
 
 const GRANT: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("token", "x")];
@@ -53,4 +53,30 @@ async fn k1_a_client_that_is_not_there_looks_like_one_that_is() {
             assert_eq!(comparable(&there), comparable(&unknown), "attempt {attempt}");
         }
     }
+}
+
+#[tokio::test]
+async fn k12_made_up_ids_from_many_networks_are_bounded_altogether_and_a_right_secret_passes() {
+    let app = TestApp::with(&[PROXY]).await;
+    let client = Registered::with(&app.admin("root").await, &["introspect"]).await;
+    let stranger = |number: usize| format!("60.{}.{}.7", number / 250, number % 250);
+    // What is refused for one client's sake spends nothing.
+    for attempt in 0..30 {
+        let status = present(&app, "198.51.100.7", TOKEN, &client.id, "rls_wrong").await.status;
+        assert_eq!(status, if attempt < 5 { 401 } else { 429 });
+    }
+    let before = count(&app.database, "guess_counters").await;
+    for number in 0..295 {
+        let answer = present(&app, &stranger(number), TOKEN, &format!("made up {number}"), "rls_wrong").await;
+        answer.expect_oauth_error(401, "invalid_client");
+    }
+    for number in 295..305 {
+        let refused = present(&app, &stranger(number), TOKEN, &format!("made up {number}"), "rls_wrong").await;
+        assert_eq!(refused.expect_oauth_error(429, "slow_down").header("retry-after"), "1");
+        present(&app, &stranger(number), TOKEN, &client.id, &client.secret).await.expect_status(200);
+    }
+    assert_eq!(count(&app.database, "guess_counters").await - before, 2 * 295);
+    app.advance(Duration::from_millis(200));
+    let answer = present(&app, &stranger(306), TOKEN, "made up", "rls_wrong").await;
+    answer.expect_oauth_error(401, "invalid_client");
 }
