@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::setup_link::{digest_of, draw_token};
 use super::{Actor, Auth};
 use crate::domain::client::Client;
+use crate::domain::network::Network;
 use crate::domain::password::{Password, PasswordError};
 use crate::domain::role::Role;
 use crate::domain::session::EndReason;
@@ -148,6 +149,8 @@ pub async fn reset_with_link(auth: &Auth, token: &str, new: &str, client: &Clien
             guess_counters::clear_user(connection, id)?;
             // Whoever had the old password may have signed in with it.
             known_networks::forget(connection, id)?;
+            // Where the link was used is the owner's: whoever goes on guessing must not keep them out there.
+            known_networks::note(connection, id, Network::of_client(&client), now)?;
             let end = sessions::End { at: now, reason: EndReason::PasswordChanged, by: Some(id), client: &client };
             let ended = sessions::end_all(connection, id, &end)?;
             let event = Event::new(Kind::PasswordReset, now, By::User(id), &client).about(id);

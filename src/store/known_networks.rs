@@ -32,8 +32,11 @@ pub fn last_success(
     Ok(at.map(Timestamp::from_micros))
 }
 
-/// Notes that the user signed in from the network.
+/// Notes that the user signed in from the network, unless it is not known which that is.
 pub fn note(connection: &mut AnyConnection, user: UserId, network: Network, now: Timestamp) -> QueryResult<()> {
+    if network == Network::Unknown {
+        return Ok(());
+    }
     let row = &Row { user_id: user.get(), network: network.to_string(), last_success_at: now.as_micros() };
     let key = (known_networks::user_id, known_networks::network);
     upsert!(connection, known_networks::table, key, row).map(|_| ())

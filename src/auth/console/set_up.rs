@@ -88,10 +88,7 @@ pub async fn set_up(
             }
             let user = users::insert(connection, &new)?;
             users::record_login(connection, user.id, user.security_version, None, now)?;
-            let network = Network::of_client(&by);
-            if network != Network::Unknown {
-                known_networks::note(connection, user.id, network, now)?;
-            }
+            known_networks::note(connection, user.id, Network::of_client(&by), now)?;
             begun.begin(connection, user.id, user.security_version)?;
             let event = Event::new(Kind::UserCreated, now, By::Anonymous, &by).about(user.id).of_session(begun.id());
             let detail = json!({ "role": user.role.as_str(), "setupLink": true });

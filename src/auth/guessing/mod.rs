@@ -263,9 +263,7 @@ impl Right {
         guess_counters::forgive(connection, &standing.subject, standing.network)?;
         let is_noted = standing.known_at.is_some_and(|at| now.since(at) < NOTED_EVERY);
         match standing.subject.owner {
-            Owner::User(user) if !is_noted && standing.network != Network::Unknown => {
-                known_networks::note(connection, user, standing.network, now)
-            }
+            Owner::User(user) if !is_noted => known_networks::note(connection, user, standing.network, now),
             _ => Ok(()),
         }
     }

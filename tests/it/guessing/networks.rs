@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use relatch::auth::reset_link::make_reset_token;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{ELSEWHERE, PROXY, WRONG, from, guess, let_in, login_from};
-use crate::harness::{PASSWORD, TestApp};
+use super::{ELSEWHERE, PROXY, WRONG, exhaust, from, guess, let_in, login_from};
+use crate::harness::{Browser, PASSWORD, TestApp};
 use crate::oauth::{REVOKE, TOKEN, form};
 
 #[tokio::test]
@@ -90,6 +91,27 @@ async fn k7_many_networks_share_a_budget_that_ones_own_network_needs_not() {
     let_in(&app, "127.0.0.1", "other").await;
     app.advance(Duration::from_millis(200));
     let_in(&app, "203.0.113.7", "saif").await;
+}
+
+#[tokio::test]
+async fn k6_where_a_reset_link_was_used_nobody_keeps_the_owner_out_by_guessing_on() {
+    let app = TestApp::with(&[PROXY]).await;
+    let person = app.user("saif").await;
+    let id = relatch::domain::user::UserId::new(person.id).unwrap();
+    exhaust(&app, "saif").await;
+    let (operator, nowhere) = (relatch::auth::Actor::Operator, relatch::domain::client::Client::default());
+    let token = make_reset_token(app.app.auth(), operator, id, None, &nowhere).await.unwrap();
+    let browser = Browser::new(&app);
+    let form = browser.get(&format!("/reset?t={}", token.expose())).await.expect_status(200).form("/reset");
+    let chosen = "another good sentence";
+    let used = browser.send(from(browser.submission(&form.with("password", chosen)), "203.0.113.7")).await;
+    used.expect_redirect("/reset?done=1");
+    exhaust(&app, "saif").await;
+    // Where they signed in before may have been somebody else with the old password.
+    for strange in ["127.0.0.1", ELSEWHERE] {
+        login_from(&app, strange, "saif", chosen).await.expect_problem(429, "too_many_attempts");
+    }
+    login_from(&app, "203.0.113.9", "saif", chosen).await.expect_status(200);
 }
 
 #[tokio::test]
