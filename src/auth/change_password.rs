@@ -78,7 +78,7 @@ pub(super) async fn replace_password(
     });
     let (stored, standing) = read.await?;
     let attempt = auth.attempt(standing, Door::InSession).await?;
-    let (attempt, verified) = attempt.looked(auth, place.verify(current, stored).await).await?;
+    let (attempt, verified) = attempt.done(auth, place.verify(current, stored).await).await?;
     if verified == Verification::Wrong {
         let (now, client, wrong) = (auth.now(), client.clone(), attempt.wrong());
         let note = move |connection: &mut _| {
@@ -98,7 +98,7 @@ pub(super) async fn replace_password(
             Guess::TooLate => ChangePasswordError::AccountChanged,
         });
     }
-    let (attempt, hash) = attempt.looked(auth, place.hash(new).await).await?;
+    let (attempt, hash) = attempt.done(auth, place.hash(new).await).await?;
     let now = auth.now();
     let changed = auth
         .write_change({
@@ -119,7 +119,8 @@ pub(super) async fn replace_password(
                 Ok(Some(user))
             }
         })
-        .await?;
+        .await;
+    let (_, changed) = attempt.done(auth, changed).await?;
     changed.ok_or(ChangePasswordError::AccountChanged)
 }
 

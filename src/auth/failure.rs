@@ -36,6 +36,11 @@ impl Failure {
         matches!(self, Self::Store(StoreError::StorageFull))
     }
 
+    /// Whether a write may have been made nonetheless.
+    pub const fn is_of_unknown_outcome(&self) -> bool {
+        matches!(self, Self::Store(StoreError::OutcomeUnknown(_)))
+    }
+
     /// Whether the same request may succeed a little later.
     pub const fn is_passing(&self) -> bool {
         match self {

@@ -41,7 +41,7 @@ pub async fn login(auth: &Auth, identifier: &str, password: &str, client: &Clien
     let name = Name::of(identifier);
     let mut account = None;
     for _ in 0..ATTEMPTS {
-        let checked = check(auth, &name, &password, client).await?;
+        let checked = check(auth, &name, &password, client, Door::Api).await?;
         account = Some(checked.user.id);
         match begin(auth, checked, client).await? {
             Ok(pair) => return Ok(pair),
@@ -84,7 +84,7 @@ impl Name {
         let found = self.counts_as.as_ref().map_or(Ok(None), |key| users::find_by_key(connection, key))?;
         // Which spellings are counted together must not depend on whether somebody has the name.
         let standing = match (&found, &self.counts_as) {
-            (Some((user, _)), _) => watch.user(connection, user.id)?.for_role(user.role),
+            (Some((user, _)), _) => watch.user(connection, user.id)?,
             (None, Some(Key::Username(key) | Key::Email(key))) => watch.name(connection, key)?,
             (None, None) => watch.no_name(connection, &self.folded)?,
         };
@@ -123,13 +123,18 @@ pub(super) async fn check(
     name: &Name,
     password: &Password,
     client: &Client,
+    door: Door,
 ) -> Result<Checked, LoginError> {
     let place = auth.passwords.admit(client).map_err(Failure::from)?;
     let (watch, name) = (auth.watch(client), name.clone());
     let (found, standing) = auth.read(move |connection| name.find(connection, watch.as_ref())).await?;
-    let attempt = auth.attempt(standing, Door::Open).await?;
     let (user, stored) = found.unzip();
-    let (attempt, verified) = attempt.looked(auth, place.verify(password.clone(), stored).await).await?;
+    let standing = standing.map(|standing| match (door, &user) {
+        (Door::Console, Some(user)) => standing.at_console(user.role),
+        _ => standing,
+    });
+    let attempt = auth.attempt(standing, door).await?;
+    let (attempt, verified) = attempt.done(auth, place.verify(password.clone(), stored).await).await?;
     if verified == Verification::Wrong {
         return refuse(auth, Kind::LoginFailed, user.map(|user| user.id), Some(&attempt), client).await;
     }
@@ -141,7 +146,7 @@ pub(super) async fn check(
     if verified != Verification::RightButWeaklyStored {
         return Ok(Checked { user, rehashed: None, attempt });
     }
-    let (attempt, rehashed) = attempt.looked(auth, place.hash(password.clone()).await).await?;
+    let (attempt, rehashed) = attempt.done(auth, place.hash(password.clone()).await).await?;
     Ok(Checked { user, rehashed: Some(rehashed), attempt })
 }
 
@@ -154,11 +159,11 @@ pub(super) fn key_of(identifier: &str) -> Option<Key> {
     }
 }
 
-/// Gives the attempt back when the user changed since the password was verified.
+/// Begins the session; `Err` is the attempt, when the user changed since the password was verified.
 async fn begin(auth: &Auth, checked: Checked, client: &Client) -> Result<Result<Pair, Attempt>, Failure> {
     let Checked { user, rehashed, attempt } = checked;
     let now = auth.now();
-    let new = NewSession::draw(auth, user.id, client, now).await?;
+    let (attempt, new) = attempt.done(auth, NewSession::draw(auth, user.id, client, now).await).await?;
     let begun = auth
         .write_change({
             let (new, id, version, client) = (new.clone(), user.id, user.security_version, client.clone());
@@ -174,7 +179,8 @@ async fn begin(auth: &Auth, checked: Checked, client: &Client) -> Result<Result<
                 Ok(unchanged)
             }
         })
-        .await?;
+        .await;
+    let (attempt, begun) = attempt.done(auth, begun).await?;
     if !begun {
         return Ok(Err(attempt));
     }

@@ -51,9 +51,9 @@ pub async fn confirm_password(
         Ok((users::password_hash(connection, id)?, standing))
     });
     let (stored, standing) = read.await?;
-    let standing = standing.map(|standing| standing.for_role(user.principal.user.role));
+    let standing = standing.map(|standing| standing.at_console(user.principal.user.role));
     let attempt = auth.attempt(standing, Door::InSession).await?;
-    let (attempt, verified) = attempt.looked(auth, place.verify(password, stored).await).await?;
+    let (attempt, verified) = attempt.done(auth, place.verify(password, stored).await).await?;
     if verified == Verification::Wrong {
         let (now, client, wrong) = (auth.now(), client.clone(), attempt.wrong());
         let note = move |connection: &mut _| {
@@ -89,6 +89,7 @@ pub async fn confirm_password(
             audit_events::record(connection, &event.of_session(session))?;
             Ok(true)
         })
-        .await?;
+        .await;
+    let (_, renewed) = attempt.done(auth, renewed).await?;
     if renewed { Ok(key) } else { Err(ConfirmError::SessionChanged) }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::SignedIn;
 use super::begin::NewConsoleSession;
 use crate::auth::Auth;
+use crate::auth::guessing::Door;
 use crate::auth::login::{ATTEMPTS, Checked, LoginError, Name, check, refuse};
 use crate::domain::client::Client;
 use crate::domain::password::Password;
@@ -20,10 +21,10 @@ pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Cli
     let name = Name::of(identifier);
     let mut account = None;
     for _ in 0..ATTEMPTS {
-        let Checked { user, rehashed, attempt } = check(auth, &name, &password, client).await?;
+        let Checked { user, rehashed, attempt } = check(auth, &name, &password, client, Door::Console).await?;
         account = Some(user.id);
         let now = auth.now();
-        let new = NewConsoleSession::draw(auth, client, now)?;
+        let (attempt, new) = attempt.done(auth, NewConsoleSession::draw(auth, client, now)).await?;
         let begun = {
             let (new, id, version, client) = (new.clone(), user.id, user.security_version, client.clone());
             let right = attempt.right();
@@ -41,9 +42,10 @@ pub async fn sign_in(auth: &Auth, identifier: &str, password: &str, client: &Cli
         };
         // On a full disk, too, somebody must be able to end sessions. They are few, and their passwords were right.
         let begun = match user.role {
-            Role::Admin => auth.write_end(begun).await?,
-            Role::User => auth.write_change(begun).await?,
+            Role::Admin => auth.write_end(begun).await,
+            Role::User => auth.write_change(begun).await,
         };
+        let (attempt, begun) = attempt.done(auth, begun).await?;
         if begun {
             attempt.refund(auth);
             return Ok(new.signed_in(user));

@@ -37,7 +37,7 @@ pub(in crate::auth) struct Standing {
 pub(super) enum Urgency {
     /// It need not.
     Usual,
-    /// It must: admins have to get in, to end sessions. Guesses at one account write few rows.
+    /// It must: admins have to get into the console, to end sessions. Guesses at one account write few rows.
     OfAdmin,
 }
 
@@ -101,8 +101,8 @@ impl Watch {
 }
 
 impl Standing {
-    /// The same for somebody with this role.
-    pub(in crate::auth) fn for_role(self, role: Role) -> Self {
+    /// The same for somebody with this role who comes to the console.
+    pub(in crate::auth) fn at_console(self, role: Role) -> Self {
         match role {
             Role::Admin => Self { urgency: Urgency::OfAdmin, ..self },
             Role::User => self,

@@ -107,7 +107,8 @@ impl Auth {
         if verdict == Verdict::Exhausted {
             return self.refuse(verdict).map(|()| Attempt(None));
         }
-        let spent = (door == Door::Open && !standing.is_known(self.now())).then_some(standing.network);
+        let spent =
+            (matches!(door, Door::Api | Door::Console) && !standing.is_known(self.now())).then_some(standing.network);
         if let Some(network) = spent {
             self.spend(|budgets| budgets.sign_in_of_stranger(network))?;
         }
@@ -167,12 +168,20 @@ impl Auth {
     /// The two changes, or why there are none.
     async fn count(&self, standing: Standing) -> Result<Result<(Change, Change), Verdict>, Failure> {
         let now = self.now();
-        let job = move |connection: &mut AnyConnection| standing.count(connection, now);
-        let counted = match standing.urgency {
+        let counted = self.write_as(standing.urgency, move |connection| standing.count(connection, now)).await?;
+        counted.ok_or_else(|| HashingError::Busy.into())
+    }
+
+    async fn write_as<T: Send + 'static>(
+        &self,
+        urgency: Urgency,
+        job: impl FnMut(&mut AnyConnection) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let written = match urgency {
             Urgency::Usual => self.store.write(job).await,
             Urgency::OfAdmin => self.store.write_urgent(job).await,
         };
-        counted.map_err(Failure::Store)?.ok_or_else(|| HashingError::Busy.into())
+        written.map_err(Failure::Store)
     }
 
     /// Notes a wrong secret of a client, or refuses to say that it is wrong. A right one is never asked about: it cannot
@@ -193,8 +202,10 @@ impl Auth {
 /// By which sort of door somebody comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Door {
-    /// Anybody may come.
-    Open,
+    /// Anybody may come, to the API.
+    Api,
+    /// Anybody may come, to the console.
+    Console,
     /// Only who has a session already.
     InSession,
     /// Registered clients, whose wrong secrets cost no hash.
@@ -227,26 +238,34 @@ impl Attempt {
         }
     }
 
-    /// Gives the guess back: nobody has looked whether it was right.
+    /// Gives the guess back: nobody has looked whether it was right, or what it opens did not come to be.
     pub(super) async fn give_back(self, auth: &Auth) {
         self.refund(auth);
         let Some(Counted { standing, network, account, spent: _, _turn }) = self.0 else { return };
-        let given = auth.write(move |connection| {
+        let given = auth.write_as(standing.urgency, move |connection| {
             network.take_back(connection, &standing.subject, Place::Network(standing.network))?;
             account.take_back(connection, &standing.subject, Place::Account)
         });
         if let Err(failure) = given.await {
-            tracing::warn!(%failure, "a guess that nobody looked at stays counted");
+            tracing::warn!(%failure, "a guess that was not wrong stays counted");
         }
     }
 
-    /// The result of looking whether the guess was right; when nobody could, it is given back.
-    pub(super) async fn looked<T>(self, auth: &Auth, result: Result<T, HashingError>) -> Result<(Self, T), Failure> {
-        match result {
+    /// The result of looking whether the guess was right, or of beginning what a right one opens; when that could not be
+    /// done, the guess is given back.
+    pub(super) async fn done<T>(
+        self,
+        auth: &Auth,
+        result: Result<T, impl Into<Failure>>,
+    ) -> Result<(Self, T), Failure> {
+        match result.map_err(Into::into) {
             Ok(seen) => Ok((self, seen)),
-            Err(error) => {
-                self.give_back(auth).await;
-                Err(error.into())
+            Err(failure) => {
+                // What was begun after all has forgotten the guess.
+                if !failure.is_of_unknown_outcome() {
+                    self.give_back(auth).await;
+                }
+                Err(failure)
             }
         }
     }

@@ -7,7 +7,7 @@ use relatch::auth::maintenance::prune;
 use serde_json::json;
 
 use super::{ELSEWHERE, PROXY, WRONG, change_password_from, console_from, events, exhaust, guess, let_in, login_from};
-use crate::harness::{Browser, PASSWORD, TestApp, count, dump};
+use crate::harness::{Browser, PASSWORD, TestApp, count, dump, execute};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -197,6 +197,29 @@ async fn k11_a_right_password_forgets_the_guesses_at_the_account_alone() {
     login_from(&app, ELSEWHERE, "nobody", WRONG).await.expect_problem(429, "too_many_attempts");
     // K6: whose own network it is needs nothing of that.
     let_in(&app, ELSEWHERE, "saif").await;
+}
+
+#[tokio::test]
+async fn k6_right_passwords_for_which_nothing_could_be_begun_are_not_counted() {
+    let app = TestApp::with(&[PROXY]).await;
+    let admin = app.admin("root").await;
+    let broken = if app.database.is_postgres() {
+        "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;
+         CREATE TRIGGER broken BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION broken();"
+    } else {
+        "CREATE TRIGGER broken BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'broken'); END;"
+    };
+    execute(&app.database, broken).await;
+    for _ in 0..6 {
+        login_from(&app, ELSEWHERE, "root", PASSWORD).await.expect_problem(500, "internal_error");
+        console_from(&Browser::new(&app), ELSEWHERE, "root", PASSWORD).await.expect_status(500);
+        change_password_from(&app, ELSEWHERE, &admin, PASSWORD).await.expect_problem(500, "internal_error");
+    }
+    assert_eq!(count(&app.database, "guess_counters").await, 0);
+    for number in 0..100 {
+        guess(&app, ELSEWHERE, &format!("nobody{number}"), 1).await;
+    }
+    login_from(&app, ELSEWHERE, "nobody", WRONG).await.expect_problem(429, "too_many_attempts");
 }
 
 #[tokio::test]
