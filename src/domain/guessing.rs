@@ -3,6 +3,9 @@
 //! Guesses at an account are counted twice: those from each network, and all of them. After five in a row from a network
 //! each further one there has to wait, twice as long each time. All networks that the account's owner has not signed in
 //! from lately share 100 guesses; each that they have has 100 of its own, so that nobody can keep them out from elsewhere.
+//!
+//! A right password begins the counts anew, and so does time: without one, a stranger gets 100 guesses and no more than
+//! 100 for each further month, in whatever rhythm they are made.
 
 use std::time::Duration;
 
@@ -16,6 +19,8 @@ pub const CEILING: u32 = 100;
 pub const WINDOW: Duration = Duration::from_mins(15);
 /// How long a network counts as its user's own after a sign-in from it.
 pub const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
+/// So many are few: made anew each day, they are fewer than the ceiling in a month.
+const FEW: u32 = 3;
 /// How long a few wrong guesses are remembered, and how long more than that are.
 const FEW_KEPT: Duration = Duration::from_hours(24);
 const MANY_KEPT: Duration = Duration::from_hours(30 * 24);
@@ -83,7 +88,7 @@ impl Tally {
 
     /// When it is as if there had been none.
     pub fn forgotten_at(&self) -> Timestamp {
-        self.last_failed_at.after(if self.failures < FREE { FEW_KEPT } else { MANY_KEPT })
+        self.last_failed_at.after(if self.failures <= FEW { FEW_KEPT } else { MANY_KEPT })
     }
 
     /// What this guess has brought about in a tally of this scope.
@@ -186,6 +191,35 @@ mod tests {
         assert_eq!(Tally::after(Some(&account), Scope::Account, forgotten).failures, 1);
     }
 
+    /// How many guesses from strange networks may be made by the end of each day, of so many a day for a year.
+    fn made_by(a_day: u32) -> Vec<(u64, u32)> {
+        let (mut account, mut made) = (None, 0);
+        let day = |number: u64| {
+            let now = NOW.after(DAY * u32::try_from(number).unwrap());
+            for _ in 0..a_day {
+                if judge(None, account.as_ref(), false, now) == Verdict::Allowed {
+                    account = Some(Tally::after(account.as_ref(), Scope::Account, now));
+                    made += 1;
+                }
+            }
+            (number, made)
+        };
+        (0..365).map(day).collect()
+    }
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    #[test]
+    fn k3_who_guesses_a_few_times_a_day_gets_no_further_than_a_hundred_and_a_hundred_a_month() {
+        for a_day in 1..=CEILING + 1 {
+            for (day, made) in made_by(a_day) {
+                assert!(u64::from(made) <= 100 + 100 * day / 30, "{made} by day {day}, {a_day} a day");
+            }
+        }
+        assert_eq!(made_by(3)[29], (29, 90));
+        assert_eq!(made_by(4)[29], (29, 100));
+    }
+
     #[test]
     fn a_streak_begins_anew_after_a_quiet_time_and_failures_are_counted_on() {
         let (tally, _) = after(8, Scope::Network);
@@ -216,15 +250,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn k3_however_guesses_are_timed_no_more_than_the_ceiling_are_made(
-            gaps in prop::collection::vec(0_u64..86_400, 1..400),
+        fn k3_however_guesses_are_timed_a_hundred_are_made_and_a_hundred_a_month(
+            gaps in prop::collection::vec(prop_oneof![0_u64..2_000, 0_u64..4 * 86_400], 1..400),
             networks in prop::collection::vec(0_usize..30, 400),
         ) {
             let mut now = NOW;
             let mut tallies: [Option<Tally>; 30] = [None; 30];
             let (mut account, mut made) = (None, 0);
             for (gap, network) in gaps.iter().zip(networks) {
-                now = now.after(Duration::from_secs(gap % 2_000));
+                now = now.after(Duration::from_secs(*gap));
                 let verdict = judge(tallies[network].as_ref(), account.as_ref(), false, now);
                 if let Verdict::Wait { until } = verdict {
                     prop_assert!(until > now && until.since(now) <= WINDOW);
@@ -235,7 +269,8 @@ mod tests {
                     account = Some(Tally::after(account.as_ref(), Scope::Account, now));
                 }
             }
-            prop_assert!(made <= CEILING);
+            let months = now.since(NOW).as_secs_f64() / MANY_KEPT.as_secs_f64();
+            prop_assert!(f64::from(made) <= f64::from(CEILING) * (1.0 + months));
         }
 
         #[test]
