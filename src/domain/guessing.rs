@@ -78,12 +78,22 @@ impl Tally {
         let before = before.filter(|tally| !tally.is_forgotten(now));
         let failures = before.map_or(1, |tally| tally.failures.saturating_add(1));
         let streak = before.filter(|tally| !tally.is_over(now)).map_or(1, |tally| tally.streak.saturating_add(1));
-        let free_at = match scope {
-            _ if failures >= CEILING => now.after(MANY_KEPT),
-            Scope::Network => now.after(delay(streak)),
-            Scope::Account => now,
+        Self::of(failures, streak, scope, now)
+    }
+
+    /// The tally without one of its guesses, which was not wrong after all; `None` when it was the only one.
+    pub fn without_one(&self, scope: Scope) -> Option<Self> {
+        let failures = self.failures.checked_sub(1).filter(|failures| *failures > 0)?;
+        Some(Self::of(failures, self.streak.saturating_sub(1), scope, self.last_failed_at))
+    }
+
+    fn of(failures: u32, streak: u32, scope: Scope, last_failed_at: Timestamp) -> Self {
+        let wait = match scope {
+            _ if failures >= CEILING => MANY_KEPT,
+            Scope::Network => delay(streak),
+            Scope::Account => Duration::ZERO,
         };
-        Self { failures, streak, last_failed_at: now, free_at }
+        Self { failures, streak, last_failed_at, free_at: last_failed_at.after(wait) }
     }
 
     /// When it is as if there had been none.
@@ -228,6 +238,21 @@ mod tests {
         assert_eq!(Tally::after(Some(&tally), Scope::Network, before).streak, 9);
         let next = Tally::after(Some(&tally), Scope::Network, quiet);
         assert_eq!((next.streak, next.failures, next.free_at), (1, 9, quiet));
+    }
+
+    #[test]
+    fn k6_a_guess_that_was_not_wrong_leaves_no_wait_and_no_block_behind() {
+        for scope in [Scope::Network, Scope::Account] {
+            for number in [2, 5, 8, 100] {
+                let (tally, _) = after(number, scope);
+                let (less, _) = after(number - 1, scope);
+                let without = tally.without_one(scope).unwrap();
+                assert_eq!((without.failures, without.streak), (less.failures, less.streak));
+                assert_eq!(without.last_failed_at, tally.last_failed_at);
+                assert_eq!(without.free_at.since(without.last_failed_at), less.free_at.since(less.last_failed_at));
+            }
+            assert_eq!(Tally::after(None, scope, NOW).without_one(scope), None);
+        }
     }
 
     #[test]

@@ -186,8 +186,8 @@ impl Change {
             let found = guess_counters::tallies(connection, subject, network)?;
             let found = if place == Place::Account { found.account } else { found.network };
             let Some(now) = found else { return Ok(()) };
-            let less = Tally { failures: now.failures.saturating_sub(1), streak: now.streak.saturating_sub(1), ..now };
-            if guess_counters::replace(connection, subject, place, Some(&now), Some(&less))? {
+            let less = now.without_one(place.scope());
+            if guess_counters::replace(connection, subject, place, Some(&now), less.as_ref())? {
                 return Ok(());
             }
         }
