@@ -78,10 +78,10 @@ pub async fn register(
         return Err(refusal);
     }
     let (username, email, password) = parse(account, auth.policy.password_min_length)?;
+    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     if !actor.is_admin() {
         auth.spend_registration(client)?;
     }
-    let place = auth.passwords.admit(client).map_err(Failure::from)?;
     refuse_taken(auth, &username, &email).await?;
     let password_hash = place.hash(password).await.map_err(Failure::from)?;
     let password_hash = Secret::new(password_hash);

@@ -87,8 +87,7 @@ impl Budgets {
 
     /// A registration by somebody from this network who is no admin.
     pub(super) fn registration(&self, network: Network) -> Result<(), Duration> {
-        self.registrations.spend(network.widened())?;
-        self.all_registrations.spend(ALL)
+        spend_both(&self.registrations, &self.all_registrations, network)
     }
 
     /// A secret from this network that is none of a client's.
@@ -294,6 +293,15 @@ mod tests {
         assert_eq!((0..10_000).filter(|number| budgets.registration(network(*number)).is_ok()).count(), 270);
         clock.advance(Duration::from_secs(60));
         assert_eq!((0..100).filter(|_| budgets.registration(network(1)).is_ok()).count(), 2);
+        for number in 10_000..10_058 {
+            assert!(budgets.registration(network(number)).is_ok());
+        }
+        for _ in 0..60 {
+            assert_eq!(budgets.registration(network(20_000)), Err(Duration::from_secs(1)));
+        }
+        clock.advance(Duration::from_secs(30));
+        let made = (0..100).filter(|_| budgets.registration(network(20_000)).is_ok()).count();
+        assert_eq!(made, 30, "whom the share of all refuses loses nothing of their own network's");
     }
 
     #[test]
