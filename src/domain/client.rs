@@ -8,6 +8,7 @@ use uuid::Uuid;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Client {
     address: Option<IpAddr>,
+    is_disputed: bool,
     user_agent: Option<String>,
     request_id: Option<Uuid>,
 }
@@ -22,7 +23,18 @@ impl Client {
         let user_agent = user_agent.map(|agent| {
             agent.chars().take(Self::USER_AGENT_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
         });
-        Self { address, user_agent, request_id }
+        Self { address, is_disputed: false, user_agent, request_id }
+    }
+
+    /// The same, when what is said of its address is contradictory: the address is shown, and stands for no network.
+    #[must_use]
+    pub fn disputed(self) -> Self {
+        Self { is_disputed: true, ..self }
+    }
+
+    /// Whether what is said of its address is contradictory.
+    pub fn is_disputed(&self) -> bool {
+        self.is_disputed
     }
 
     /// The address in its canonical form; an IPv4-mapped IPv6 address is IPv4.

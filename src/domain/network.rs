@@ -35,9 +35,9 @@ impl Network {
         }
     }
 
-    /// The network that a request comes from.
+    /// The network that a request comes from; none that is known, when its proxies contradict each other.
     pub fn of_client(client: &Client) -> Self {
-        Self::of(client.address())
+        Self::of(client.address().filter(|_| !client.is_disputed()))
     }
 
     /// What one customer of a provider may have: a /48 of IPv6 has 65,536 networks.
@@ -94,6 +94,13 @@ mod tests {
         assert_eq!(network("2001:db8:1:2:ffff::1"), "2001:db8:1:2::/64");
         assert_ne!(network("2001:db8:1:3::1"), network("2001:db8:1:2::1"));
         assert_eq!(Network::of(None).to_string(), "unknown");
+    }
+
+    #[test]
+    fn k5_an_address_that_is_disputed_stands_for_no_network() {
+        let client = Client::new("203.0.113.7".parse().ok(), None, None);
+        assert_eq!(Network::of_client(&client), Network::V4([203, 0, 113]));
+        assert_eq!(Network::of_client(&client.disputed()), Network::Unknown);
     }
 
     #[test]

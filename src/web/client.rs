@@ -24,11 +24,13 @@ impl FromRequest for ClientOf {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(State::of(request).map(|state| {
-            let address = address_of(request.peer_addr(), request.headers(), &state.trusted_proxies);
+            let origin =
+                request.peer_addr().map(|peer| Origin::of(peer.ip(), request.headers(), &state.trusted_proxies));
             let agent =
                 request.headers().get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
             let id = request.extensions().get::<RequestId>().map(|id| id.0);
-            Self(Client::new(address, agent.as_deref(), id))
+            let client = Client::new(origin.map(|origin| origin.address), agent.as_deref(), id);
+            Self(if origin.is_some_and(|origin| origin.is_disputed) { client.disputed() } else { client })
         }))
     }
 }
@@ -41,14 +43,34 @@ pub(super) fn address_of(peer: Option<SocketAddr>, headers: &HeaderMap, trusted:
 /// How many hops are followed. Nobody has that many proxies.
 const HOPS: usize = 100;
 
+/// The client's address, by the socket's and the headers.
+pub(super) fn client_address(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    Origin::of(socket, headers, trusted).address
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Origin {
+    address: IpAddr,
+    /// Both headers are there and differ: the address is the proxy's, and the client is not in the proxy's network.
+    is_disputed: bool,
+}
+
+impl Origin {
+    fn of(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let socket = socket.to_canonical();
+        let found = walk_back(socket, headers, trusted);
+        Self { address: found.unwrap_or(socket), is_disputed: found.is_none() }
+    }
+}
+
 /// Follows the hops from the socket back for as long as they are trusted, so that the first one that is not is the
 /// client. What is no address ends the walk: the hop before it is all that is known. A proxy that sets one of the two
 /// headers may pass the other on as the client wrote it: when both are there and differ, neither is believed.
-pub(super) fn client_address(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let socket = socket.to_canonical();
+fn walk_back(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
     if !is_trusted(socket) {
-        return socket;
+        return Some(socket);
     }
     // What the client wrote in front may be no text; what the proxy added behind it is.
     let text = |name| {
@@ -70,11 +92,10 @@ pub(super) fn client_address(socket: IpAddr, headers: &HeaderMap, trusted: &[IpN
     let by_forwarded_for = walk(&forwarded_for, parse_node);
     let by_forwarded = walk(&forwarded, forwarded_node);
     match (forwarded_for.is_empty(), forwarded.is_empty()) {
-        (true, true) => socket,
-        (false, true) => by_forwarded_for,
-        (true, false) => by_forwarded,
-        (false, false) if by_forwarded_for == by_forwarded => by_forwarded,
-        (false, false) => socket,
+        (true, true) => Some(socket),
+        (false, true) => Some(by_forwarded_for),
+        (true, false) => Some(by_forwarded),
+        (false, false) => Some(by_forwarded).filter(|address| *address == by_forwarded_for),
     }
 }
 

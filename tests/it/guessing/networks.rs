@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{ELSEWHERE, PROXY, WRONG, exhaust, from, guess, let_in, login_from};
-use crate::harness::{Browser, PASSWORD, TestApp};
+use crate::harness::{Browser, PASSWORD, TestApp, count};
 use crate::oauth::{REVOKE, TOKEN, form};
 
 #[tokio::test]
@@ -55,6 +55,24 @@ async fn k5_addresses_of_one_network_count_as_one_and_the_proxys_word_is_taken()
         login_from(&app, &forged, "saif", PASSWORD).await.expect_problem(429, "too_many_attempts");
         guess(&app, other, "saif", 1).await;
     }
+}
+
+#[tokio::test]
+async fn k5_whose_proxies_contradict_each_other_is_in_no_network_that_is_known() {
+    let app = TestApp::with(&[PROXY]).await;
+    // Somebody who signs in on the proxy's own machine.
+    app.user("saif").await;
+    exhaust(&app, "saif").await;
+    let disputed = |password: &str| {
+        let body = json!({ "username": "saif", "password": password });
+        let request = from(app.request(Method::POST, "/api/auth/login"), ELSEWHERE);
+        app.send(request.header("forwarded", "for=127.0.0.1").json(&body))
+    };
+    disputed(WRONG).await.expect_problem(429, "too_many_attempts");
+    disputed(PASSWORD).await.expect_problem(429, "too_many_attempts");
+    let_in(&app, "127.0.0.1", "saif").await;
+    disputed(PASSWORD).await.expect_status(200);
+    assert_eq!(count(&app.database, "known_networks").await, 1, "nor does it become known");
 }
 
 #[tokio::test]
