@@ -121,9 +121,10 @@ fn row(state: &State, console: &Console, block: Block) -> Row {
         handle: handle_of(&state.auth, &block.key),
         path,
         name,
-        network: match block.key.place {
-            Place::Network(network) => network.to_string(),
-            Place::Account => "all but the user’s own".to_owned(),
+        network: match (block.key.place, block.owner) {
+            (Place::Network(network), _) => network.to_string(),
+            (Place::Account, Owner::User(_)) => "all but the user’s own".to_owned(),
+            (Place::Account, Owner::Client(_) | Owner::Nobody) => "all".to_owned(),
         },
         failures: block.failures,
         last: console.moment(block.last_failed_at),

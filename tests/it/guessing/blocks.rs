@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ELSEWHERE, PROXY, WRONG, events, exhaust, guess, let_in, login_from};
+use super::{ELSEWHERE, PROXY, WRONG, events, exhaust, from, guess, let_in, login_from};
 use crate::harness::{Binary, PASSWORD, TestApp, count};
+use crate::oauth::{Registered, TOKEN, form};
 
 #[tokio::test]
 async fn an_admin_sees_who_is_kept_out_and_lifts_it() {
@@ -46,6 +47,25 @@ async fn an_admin_sees_who_is_kept_out_and_lifts_it() {
     let shown = browser.get(&of_user).await.expect_status(200);
     assert!(!shown.text.contains("clear-blocks"));
     assert_eq!(browser.get("/admin/blocks").await.texts("tbody tr").len(), 1);
+}
+
+#[tokio::test]
+async fn the_block_of_a_client_or_of_a_name_that_nobody_has_is_for_all_networks() {
+    let app = TestApp::with(&[PROXY]).await;
+    let browser = app.console("root").await;
+    let client = Registered::with(&app.sign_in("root").await, &["introspect"]).await;
+    exhaust(&app, "nobody").await;
+    for network in 0..20 {
+        for _ in 0..5 {
+            let request =
+                from(form(&app, TOKEN, &[("grant_type", "client_credentials")]), &format!("198.51.{network}.7"));
+            app.send(request.basic_auth(&client.id, Some("rls_wrong"))).await.expect_status(401);
+        }
+    }
+    let page = browser.get("/admin/blocks").await.expect_status(200);
+    let networks = page.texts("tbody tr td[data-label=Network]");
+    assert_eq!(networks.iter().filter(|network| *network == "all").count(), 2, "{networks:?}");
+    assert!(!networks.iter().any(|network| network.contains("own")), "{networks:?}");
 }
 
 #[tokio::test]
