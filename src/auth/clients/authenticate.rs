@@ -73,8 +73,8 @@ pub async fn authenticate_client(
     let is_right =
         |one: &ClientSecret| digest.is_some_and(|digest| keyring::equal(&one.digest, &digest)) && one.is_valid(now);
     let Some(secret) = secrets.into_iter().find(is_right).filter(|_| registered.is_active()) else {
-        note_failed_authentication(auth, registered.id, client).await;
         auth.note_wrong_secret(standing, client).await?;
+        note_failed_authentication(auth, registered.id, client).await;
         return Err(ClientAuthError::Invalid);
     };
     note_use(auth, &registered, &secret, client, now).await;

@@ -56,6 +56,29 @@ async fn k1_a_client_that_is_not_there_looks_like_one_that_is() {
 }
 
 #[tokio::test]
+async fn s3_a_wrong_secret_that_is_refused_writes_nothing_and_one_that_is_looked_at_is_told_of() {
+    let app = TestApp::with(&[PROXY]).await;
+    let admin = app.admin("root").await;
+    let client = Registered::with(&admin, &["introspect"]).await;
+    let told = async || events(&admin, &format!("kind=client.authentication_failed&client={}", client.id)).await.len();
+    let wrong = async || present(&app, "198.51.100.7", TOKEN, &client.id, "rls_wrong").await;
+    for _ in 0..5 {
+        wrong().await.expect_oauth_error(401, "invalid_client");
+    }
+    for doubled in 0..7 {
+        app.advance(Duration::from_secs(1 << doubled));
+        wrong().await.expect_oauth_error(401, "invalid_client");
+    }
+    let before = told().await;
+    app.advance(Duration::from_secs(64));
+    wrong().await.expect_oauth_error(429, "slow_down");
+    assert_eq!(told().await, before);
+    app.advance(Duration::from_secs(64));
+    wrong().await.expect_oauth_error(401, "invalid_client");
+    assert_eq!(told().await, before + 1);
+}
+
+#[tokio::test]
 async fn k12_made_up_ids_from_many_networks_are_bounded_altogether_and_a_right_secret_passes() {
     let app = TestApp::with(&[PROXY]).await;
     let client = Registered::with(&app.admin("root").await, &["introspect"]).await;
