@@ -1,8 +1,9 @@
 //! How many wrong guesses somebody has, and how long they wait before the next one.
 //!
 //! Guesses at an account are counted twice: those from each network, and all of them. After five in a row from a network
-//! each further one there has to wait, twice as long each time. All networks that the account's owner has not signed in
-//! from lately share 100 guesses; each that they have has 100 of its own, so that nobody can keep them out from elsewhere.
+//! each further one there has to wait, twice as long each time. After 100 in all, those from known ones included, there is
+//! no further one from a network that the account's owner has not signed in from lately. Each that they have is bound by
+//! 100 of its own alone, so that nobody can keep them out from elsewhere.
 //!
 //! A right password begins the counts anew, and so does time: without one, a stranger gets 100 guesses and no more than
 //! 100 for each further month, in whatever rhythm they are made.
