@@ -1,5 +1,6 @@
 //! The OpenAPI description for programs, and Swagger UI, which comes with the binary, for people.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
@@ -48,5 +49,8 @@ pub async fn show_file(file: Path<String>) -> Result<HttpResponse, Problem> {
     if found.gzpipped {
         answer.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
-    Ok(answer.body(found.bytes.into_owned()))
+    Ok(answer.body(match found.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }))
 }

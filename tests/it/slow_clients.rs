@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -138,6 +139,29 @@ async fn q2_q3_while_hundreds_drip_everybody_else_is_served_and_then_all_of_them
         assert_eq!(client.status(), Some(408), "{client:?}");
         assert!(client.lasted < Duration::from_secs(20), "{client:?}");
     }
+}
+
+#[tokio::test]
+async fn q2_a_large_document_arrives_whole_at_a_client_that_takes_little_at_a_time() {
+    const PATH: &str = "/docs/swagger-ui-bundle.js";
+    let app = TestApp::start().await;
+    let whole = app.request(Method::GET, PATH).send().await.unwrap().bytes().await.unwrap();
+    assert!(whole.len() > 256 * 1024, "{} bytes", whole.len());
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(app.address).await.unwrap();
+    let request = format!("GET {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let mut buffer = [0; 512];
+    loop {
+        match stream.read(&mut buffer).await.unwrap() {
+            0 => break,
+            read => answer.extend_from_slice(&buffer[..read]),
+        }
+    }
+    assert!(answer.ends_with(&whole), "{} bytes of {}", answer.len(), whole.len());
 }
 
 #[tokio::test]
