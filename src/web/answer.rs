@@ -43,7 +43,7 @@ pub async fn finish<B: MessageBody + 'static>(
     if !request.method().is_safe() {
         fit(request.headers_mut());
     }
-    let turn = request.request().conn_data::<Conversation>().map(Conversation::begin_turn);
+    let turn = request.request().conn_data::<Conversation>().map(|all| all.begin_turn(request.head()));
     let id = entropy::uuid().unwrap_or_default();
     request.extensions_mut().insert(RequestId(id));
     let id = id.to_string();

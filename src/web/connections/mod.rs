@@ -95,3 +95,58 @@ where
     })?;
     Ok(server.run())
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::web::Bytes;
+    use actix_web::{App, HttpRequest, web};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::conversation::Phase;
+    use super::*;
+
+    /// Tells whether the connection is idle once the request has been taken.
+    async fn tell(request: HttpRequest, _: Bytes) -> &'static str {
+        let conversation: &Conversation = request.conn_data().unwrap();
+        drop(conversation.begin_turn(request.head()));
+        if matches!(conversation.phase(), Phase::Idle(_)) { "idle" } else { "more" }
+    }
+
+    /// What was told, in its order.
+    fn found(answers: &[u8]) -> Vec<&str> {
+        let bodies = answers.windows(4).filter(|four| matches!(*four, b"idle" | b"more"));
+        bodies.map(|body| std::str::from_utf8(body).unwrap()).collect()
+    }
+
+    #[actix_web::test]
+    async fn q3_a_client_rests_when_it_has_sent_requests_and_nothing_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seats = Seats::new(Limits { at_most: 64, trusted_proxies: Vec::new() });
+        let server = serve(listener, 1, &seats, None, || App::new().default_service(web::to(tell))).unwrap();
+        actix_web::rt::spawn(server);
+        let get = "GET /x?y=1 HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nAccept: text/html\r\n\r\n";
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n123";
+        let empty = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n123\r\n0\r\n\r\n";
+        let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}", "a".repeat(50_000));
+        for (sent, told) in [
+            (get.to_owned(), &["idle"][..]),
+            (post.to_owned(), &["idle"]),
+            (empty.to_owned(), &["idle"]),
+            (chunked.to_owned(), &["idle"]),
+            ([get, post, get].concat(), &["more", "more", "idle"]),
+            ([get, "G"].concat(), &["more"]),
+            ([post, &long].concat(), &["more"]),
+            ([chunked, &long].concat(), &["more"]),
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut answers = Vec::new();
+            while found(&answers).len() < told.len() {
+                assert!(stream.read_buf(&mut answers).await.unwrap() > 0, "{sent}");
+            }
+            assert_eq!(found(&answers), told, "{sent}");
+        }
+    }
+}

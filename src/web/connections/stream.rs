@@ -81,6 +81,7 @@ impl AsyncRead for Watched {
         if !this.first.is_empty() {
             let taken = this.first.len().min(buffer.remaining());
             buffer.put_slice(&this.first.drain(..taken).collect::<Vec<_>>());
+            this.conversation.note_bytes(taken);
             if this.first.is_empty() {
                 this.first = Vec::new();
             }
@@ -88,8 +89,9 @@ impl AsyncRead for Watched {
         }
         let before = buffer.filled().len();
         if let Poll::Ready(read) = Pin::new(&mut this.socket).poll_read(context, buffer) {
-            if buffer.filled().len() > before {
-                this.conversation.note_bytes();
+            let count = buffer.filled().len() - before;
+            if count > 0 {
+                this.conversation.note_bytes(count);
             }
             // Bytes that keep coming must not keep the clock from being looked at.
             return match this.deadline() {
@@ -127,10 +129,11 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
-    use super::super::{Limits, Seats};
+    use super::super::{Limits, Seats, Turn};
     use super::*;
 
     /// Both ends of a connection, the first one ours, and the places that it takes one of.
@@ -141,6 +144,10 @@ mod tests {
         let (socket, peer) = listener.accept().await.unwrap();
         let seat = seats.take(Some(peer.ip())).unwrap();
         (Watched::new(socket, seat, Vec::new()), client, seats)
+    }
+
+    fn begin_turn(ours: &Watched) -> Turn {
+        ours.conversation().begin_turn(TestRequest::get().to_srv_request().head())
     }
 
     #[tokio::test]
@@ -181,7 +188,7 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), (HEADERS + MARGIN).as_secs());
 
         // While we answer, nobody is hurried; behind the answer the client may rest.
-        let turn = ours.conversation().begin_turn();
+        let turn = begin_turn(&ours);
         assert!(tokio::time::timeout(Duration::from_mins(10), ours.read(&mut byte)).await.is_err());
         drop(turn);
         let began = Instant::now();
@@ -189,7 +196,7 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), (KEEP_ALIVE + MARGIN).as_secs());
 
         // Once it says something, it has to go on.
-        drop(ours.conversation().begin_turn());
+        drop(begin_turn(&ours));
         let began = Instant::now();
         client.write_all(b"G").await.unwrap();
         assert_eq!(ours.read(&mut byte).await.unwrap(), 1);
@@ -201,7 +208,7 @@ mod tests {
     async fn q9_nobody_rests_for_long_once_half_of_the_places_are_taken() {
         let (mut ours, _client, seats) = connection(4).await;
         tokio::time::pause();
-        drop(ours.conversation().begin_turn());
+        drop(begin_turn(&ours));
         let others = [seats.take(None), seats.take(None)];
         let began = Instant::now();
         assert_eq!(ours.read(&mut [0]).await.unwrap(), 0);
