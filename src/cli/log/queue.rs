@@ -33,12 +33,13 @@ pub(super) struct Open(Arc<Queue>);
 
 /// Begins to write what comes. `say` is the line that tells how many were lost.
 pub(super) fn open(
-    mut sink: impl Write + Send + 'static,
+    sink: impl Write + Send + 'static,
     say: impl Fn(u64) -> String + Send + 'static,
 ) -> io::Result<(Arc<Queue>, Open)> {
     let queue = Arc::new(Queue::default());
     let writing = Arc::clone(&queue);
-    std::thread::Builder::new().name("log".to_owned()).spawn(move || writing.write_out(&mut sink, say))?;
+    let lines = Lines { sink, is_torn: false };
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || writing.write_out(lines, say))?;
     Ok((Arc::clone(&queue), Open(queue)))
 }
 
@@ -58,7 +59,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn write_out(&self, sink: &mut impl Write, say: impl Fn(u64) -> String) {
+    fn write_out(&self, mut sink: Lines<impl Write>, say: impl Fn(u64) -> String) {
         loop {
             let is_idle = |state: &mut State| state.waiting.is_empty() && !state.is_closed;
             let mut state = self.changed.wait_while(self.state(), is_idle).unwrap_or_else(PoisonError::into_inner);
@@ -67,12 +68,12 @@ impl Queue {
             drop(state);
             let mut failed = 0;
             // What could not be said will be said later, with what is lost meanwhile.
-            if lost > 0 && sink.write_all(say(lost).as_bytes()).is_err() {
+            if lost > 0 && sink.write_line(say(lost).as_bytes()).is_err() {
                 failed += lost;
             }
             // A write for each line: a pipe that others write to as well keeps short ones in one piece.
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
-                failed += u64::from(sink.write_all(line).is_err());
+                failed += u64::from(sink.write_line(line).is_err());
             }
             let mut state = self.state();
             state.lost += failed;
@@ -80,13 +81,43 @@ impl Queue {
                 let lost = mem::take(&mut state.lost);
                 if lost > 0 {
                     // There is no later any more.
-                    let _ = sink.write_all(say(lost).as_bytes());
+                    let _ = sink.write_line(say(lost).as_bytes());
                 }
                 state.is_over = true;
                 self.changed.notify_all();
                 return;
             }
         }
+    }
+}
+
+/// Lines, into what may take a part of one and then fail.
+struct Lines<W> {
+    sink: W,
+    is_torn: bool,
+}
+
+impl<W: Write> Lines<W> {
+    /// Writes a line, behind the end of one that was written in part: that costs whoever reads it no other.
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            self.write_all(b"\n")?;
+        }
+        self.write_all(line)
+    }
+}
+
+impl<W: Write> Write for Lines<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.sink.write(bytes)?;
+        if let Some(last) = bytes.get(..count).and_then(<[u8]>::last) {
+            self.is_torn = *last != b'\n';
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }
 
@@ -174,6 +205,41 @@ mod tests {
         let rest: Vec<_> = gave.iter().collect();
         let said: Vec<_> = rest.iter().map(|line| String::from_utf8_lossy(line)).collect();
         assert_eq!(said, ["1 lost\n", "second\n", "2 lost\n"]);
+    }
+
+    /// A disk on which so much room is found each time, and then none.
+    struct Disk {
+        rooms: Vec<usize>,
+        written: Sender<Vec<u8>>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.rooms.pop() {
+                Some(0) => Err(io::ErrorKind::StorageFull.into()),
+                room => {
+                    let count = bytes.len().min(room.unwrap_or(usize::MAX));
+                    self.written.send(bytes[..count].to_vec()).unwrap();
+                    Ok(count)
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn s3_a_line_that_was_written_in_part_spoils_no_other() {
+        let (sender, written) = channel();
+        // A whole line, a part of one, nothing of one, and then all.
+        let disk = Disk { rooms: vec![0, 0, 4, 100], written: sender };
+        let (queue, open) = open(disk, |lost| format!("{lost} lost\n")).unwrap();
+        queue.take(b"first\nsecond\nthird\nfourth\n");
+        drop(open);
+        let written: Vec<u8> = written.iter().flatten().collect();
+        assert_eq!(String::from_utf8(written).unwrap(), "first\nseco\nfourth\n2 lost\n");
     }
 
     #[test]
