@@ -17,7 +17,7 @@ use crate::auth::start::{Purpose, StartError, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::web::admin::exporting::Exports;
-use crate::web::connections::{Limits, Seats, serve};
+use crate::web::connections::{Limits, METRICS_CONNECTIONS, Seats, serve};
 use crate::web::docs::DescriptionOnce;
 use crate::web::metrics::Metrics;
 use crate::web::security::Excesses;
@@ -27,8 +27,6 @@ use crate::web::{answer, connections, faults, metrics_routes, openapi, routes};
 
 /// How long the headers of a request for metrics may take to arrive.
 const HEADERS: Duration = Duration::from_secs(5);
-/// How many may ask for metrics at a time.
-const METRICS_CONNECTIONS: usize = 64;
 
 /// The OpenAPI description of the service, as JSON.
 pub fn description(config: &Config) -> serde_json::Result<String> {

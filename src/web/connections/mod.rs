@@ -27,6 +27,8 @@ pub use open_files::room_for;
 pub use seats::{Limits, Seats};
 use stream::Watched;
 
+/// How many may ask for metrics at a time, on a listener of their own.
+pub const METRICS_CONNECTIONS: usize = 64;
 /// How long the headers of a request may take to arrive.
 const HEADERS: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
