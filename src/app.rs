@@ -3,11 +3,10 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 
 use crate::auth::Auth;
 use crate::auth::audit::seal::keep_sealing;
@@ -24,9 +23,6 @@ use crate::web::security::Excesses;
 use crate::web::state::State;
 use crate::web::well_known::metadata::Discovery;
 use crate::web::{answer, connections, faults, metrics_routes, openapi, routes};
-
-/// How long the headers of a request for metrics may take to arrive.
-const HEADERS: Duration = Duration::from_secs(5);
 
 /// The OpenAPI description of the service, as JSON.
 pub fn description(config: &Config) -> serde_json::Result<String> {
@@ -103,15 +99,18 @@ impl App {
                 .configure(|config| routes(config, &state))
         };
         let on_connect = self.0.faults.then_some(faults::remember_socket as _);
-        serve(listener, workers, &self.0.seats, on_connect, app)
+        Ok(serve(listener, workers, &self.0.seats, on_connect, app)?.run())
     }
 
-    /// Serves `/metrics` on a listener of its own.
+    /// Serves `/metrics` on a listener of its own, until the process ends.
     pub fn listen_for_metrics(&self, listener: TcpListener) -> io::Result<Server> {
         let state = self.0.clone();
-        let server = HttpServer::new(move || actix_web::App::new().app_data(state.clone()).configure(metrics_routes));
-        let server = server.workers(1).disable_signals().max_connections(METRICS_CONNECTIONS);
-        Ok(server.client_request_timeout(HEADERS).listen(listener)?.run())
+        let app = move || {
+            actix_web::App::new().app_data(state.clone()).wrap(from_fn(answer::keep_turn)).configure(metrics_routes)
+        };
+        let trusted_proxies = self.0.trusted_proxies.clone();
+        let seats = Seats::new(Limits { at_most: METRICS_CONNECTIONS, trusted_proxies });
+        Ok(serve(listener, 1, &seats, None, app)?.disable_signals().run())
     }
 }
 

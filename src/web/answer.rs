@@ -43,7 +43,7 @@ pub async fn finish<B: MessageBody + 'static>(
     if !request.method().is_safe() {
         fit(request.headers_mut());
     }
-    let turn = request.request().conn_data::<Conversation>().map(|all| all.begin_turn(request.head()));
+    let turn = begin_turn(&request);
     let id = entropy::uuid().unwrap_or_default();
     request.extensions_mut().insert(RequestId(id));
     let id = id.to_string();
@@ -135,6 +135,21 @@ pub async fn finish<B: MessageBody + 'static>(
     result
 }
 
+/// All that the listener of metrics has of this: its connections know whose turn it is.
+pub async fn keep_turn(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let turn = begin_turn(&request);
+    let response = next.call(request).await?;
+    Ok(response.map_body(|_, body| until_written(turn, body.boxed())))
+}
+
+/// A server of tests may have no connection.
+fn begin_turn(request: &ServiceRequest) -> Option<Turn> {
+    request.request().conn_data::<Conversation>().map(|all| all.begin_turn(request.head()))
+}
+
 /// Takes no more room for headers than there are. The library makes room for 28 in every request, which is a third of what
 /// a connection takes on which a body is dripped.
 fn fit(headers: &mut HeaderMap) {
@@ -150,7 +165,6 @@ fn last_part(response: HttpResponse, turn: Option<Turn>) -> HttpResponse {
     response.map_body(|_, body| until_written(turn, body))
 }
 
-/// A server of tests may have no connection.
 fn until_written(turn: Option<Turn>, body: BoxBody) -> BoxBody {
     match turn {
         Some(turn) => turn.until_written(body),

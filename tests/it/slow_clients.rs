@@ -1,6 +1,6 @@
 //! Clients that are slow, silent or many: none of them keeps others waiting, and none has a connection for ever.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -108,6 +108,31 @@ async fn q3_headers_that_are_dripped_after_an_answer_end_the_connection() {
         assert_eq!(client.answer.matches("HTTP/1.1 200").count(), 1, "{client:?}");
         assert!((5..15).contains(&client.lasted.as_secs()), "{client:?}");
     }
+}
+
+#[tokio::test]
+async fn q3_q9_the_listener_of_metrics_has_the_same_deadlines_and_shares() {
+    let app = TestApp::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, serving) = (listener.local_addr().unwrap(), app.app.clone());
+    // It ends with the test.
+    std::thread::spawn(move || actix_web::rt::System::new().block_on(serving.listen_for_metrics(listener).unwrap()));
+    let first = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let begun = format!("{first}GET /metrics HTTP/1.1\r\nHost: x\r\nX-A: ");
+    let dripping = tokio::spawn(drip(connect_as(1, address).await, begun, ""));
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        let mut stream = connect_as(0, address).await;
+        let mut answer = [0; 12];
+        if stream.write_all(first.as_bytes()).await.is_ok() && stream.read_exact(&mut answer).await.is_ok() {
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            held.push(stream);
+        }
+    }
+    assert_eq!(held.len(), 16);
+    let dripped = dripping.await.unwrap();
+    assert_eq!(dripped.answer.matches("HTTP/1.1 200").count(), 1, "{dripped:?}");
+    assert!((5..15).contains(&dripped.lasted.as_secs()), "{dripped:?}");
 }
 
 #[tokio::test]

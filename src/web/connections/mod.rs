@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request, Response};
-use actix_server::Server;
+use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, boxed, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, fn_service};
@@ -40,14 +40,14 @@ const UNREAD: Duration = Duration::from_secs(30);
 /// How long requests under way may take to finish after SIGTERM, in seconds.
 const SHUTDOWN: u64 = 10;
 
-/// Serves HTTP/1.1 on a listener. SIGTERM lets requests under way finish.
+/// Whoever serves HTTP/1.1 on a listener, once they are told to run. SIGTERM lets requests under way finish.
 pub fn serve<F, I, S, B>(
     listener: TcpListener,
     workers: usize,
     seats: &Seats,
     on_connect: Option<fn(&TcpStream, &mut Extensions)>,
     app: F,
-) -> io::Result<Server>
+) -> io::Result<ServerBuilder>
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -63,7 +63,7 @@ where
         .shutdown_timeout(SHUTDOWN);
     let shutdown = builder.graceful_shutdown_signal();
     let seats = seats.clone();
-    let server = builder.listen("http", listener, move || {
+    builder.listen("http", listener, move || {
         let (shutdown, seats) = (shutdown.clone(), seats.clone());
         let stopping = shutdown.clone();
         let http = HttpService::build()
@@ -94,8 +94,7 @@ where
         })
         // In a box, so that who has not sent any headers yet does not take the room of a whole request.
         .and_then(boxed::factory(http.h1(map_config(app, |()| AppConfig::default()))))
-    })?;
-    Ok(server.run())
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +125,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let seats = Seats::new(Limits { at_most: 64, trusted_proxies: Vec::new() });
         let server = serve(listener, 1, &seats, None, || App::new().default_service(web::to(tell))).unwrap();
-        actix_web::rt::spawn(server);
+        actix_web::rt::spawn(server.disable_signals().run());
         let get = "GET /x?y=1 HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nAccept: text/html\r\n\r\n";
         let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n123";
         let empty = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";

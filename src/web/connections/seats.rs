@@ -85,8 +85,8 @@ impl Seats {
         if refused.is_power_of_two() {
             tracing::warn!(
                 refused,
-                "connections were refused, since one address has a quarter of MAX_CONNECTIONS open already; if that is a \
-                 proxy, name it in TRUSTED_PROXIES"
+                "connections were refused, since one address has a quarter of those that there may be open already; if that \
+                 is a proxy, name it in TRUSTED_PROXIES"
             );
         }
     }
