@@ -73,29 +73,13 @@ pub async fn finish<B: MessageBody + 'static>(
     };
     let early = cors.as_ref().and_then(|cors| cors.preflight(has_faults));
     let early = early.or_else(|| fault.as_ref().err().map(|problem| failing.log_and_render(problem)));
-    if let Some(mut response) = early {
-        add_headers(response.headers_mut());
-        return Ok(request.into_response(last_part(response, turn)));
-    }
-
-    if let (Ok(Some(fault)), Some(state)) = (&fault, &state) {
+    let fault = fault.ok().flatten().filter(|_| early.is_none());
+    if let (Some(fault), Some(state)) = (&fault, &state) {
         fault.happen_before(&state.auth).await;
     }
-    // A server of tests may have no state; its answers come without a wait for any database.
-    let database_wait = state.as_ref().map_or(Duration::ZERO, |state| state.database_wait);
-    let deadline = Deadline::of_new(&request, database_wait);
-    let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
-    let (result, route) = match deadline.wait_for(answer).await {
-        None => {
-            let problem = Problem::failure("the answer would have come too late", true);
-            (Err(failing.log_and_render(&problem)), None)
-        }
-        Some(Ok(Ok(response))) => {
-            let route = response.request().match_pattern();
-            (Ok(failing.with_problem_body(response)), route)
-        }
-        Some(Ok(Err(error))) => (Err(failing.render_error(&error)), None),
-        Some(Err(_)) => (Err(failing.log_and_render(&Problem::failure("a handler panicked", false))), None),
+    let (result, route) = match early {
+        Some(response) => (Ok(request.into_response(response)), None),
+        None => failing.call(request, next).await,
     };
     // What tells a body that is compressed from one of another type (RFC 9110 §12.5.3).
     let add_headers = |status, headers: &mut HeaderMap| {
@@ -129,7 +113,7 @@ pub async fn finish<B: MessageBody + 'static>(
         request_id = id,
         "request"
     );
-    if let Ok(Some(fault)) = fault {
+    if let Some(fault) = fault {
         fault.happen_after().await;
     }
     result
@@ -190,6 +174,30 @@ struct Failing<'a> {
 }
 
 impl Failing<'_> {
+    /// The answer to a request, with the pattern of its route; what failed is an error.
+    async fn call<B: MessageBody + 'static>(
+        &self,
+        request: ServiceRequest,
+        next: Next<B>,
+    ) -> (Result<ServiceResponse<BoxBody>, HttpResponse>, Option<String>) {
+        // A server of tests may have no state; its answers come without a wait for any database.
+        let database_wait = self.state.map_or(Duration::ZERO, |state| state.database_wait);
+        let deadline = Deadline::of_new(&request, database_wait);
+        let answer = AssertUnwindSafe(next.call(request)).catch_unwind();
+        match deadline.wait_for(answer).await {
+            None => {
+                let problem = Problem::failure("the answer would have come too late", true);
+                (Err(self.log_and_render(&problem)), None)
+            }
+            Some(Ok(Ok(response))) => {
+                let route = response.request().match_pattern();
+                (Ok(self.with_problem_body(response)), route)
+            }
+            Some(Ok(Err(error))) => (Err(self.render_error(&error)), None),
+            Some(Err(_)) => (Err(self.log_and_render(&Problem::failure("a handler panicked", false))), None),
+        }
+    }
+
     /// Writes the body of an error, whether a handler or the framework made it.
     fn with_problem_body<B: MessageBody + 'static>(&self, response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
         let status = response.status();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use relatch::domain::session::SessionId;
+use reqwest::Method;
 use serde_json::Value;
 
 use super::{events, lines, walk};
@@ -79,6 +80,27 @@ async fn s4_sessions_have_another_name_in_the_log_that_operators_can_find() {
         }
     }
     assert!(walked.stdout.contains("\"logName\""), "{}", walked.stdout);
+}
+
+#[tokio::test]
+async fn s3_every_answer_has_a_line_and_so_have_those_that_no_handler_gives() {
+    let server = Binary::new().set("LOG_FORMAT", "json").set("CORS_ORIGINS", "https://app.example").set("FAULTS", "on");
+    let server = server.serve();
+    let browser = Browser::at(&server.base);
+    let preflight = browser.request(Method::OPTIONS, "/api/users").header("origin", "https://app.example");
+    let preflight = browser.send(preflight.header("access-control-request-method", "GET")).await.expect_status(204);
+    let fault = browser.request(Method::GET, "/api/users").header("relatch-fault", "nonsense");
+    let fault = browser.send(fault).await.expect_status(400);
+    let (_, log) = server.end();
+    let lines = lines(&log);
+    for (answer, method) in [(&preflight, "OPTIONS"), (&fault, "GET")] {
+        let id = answer.header("x-request-id");
+        let mut found = lines.iter().filter(|line| line["target"] == "relatch::access" && line["request_id"] == id);
+        let line = found.next().unwrap_or_else(|| panic!("no line of {answer:?}"));
+        assert_eq!((&line["method"], &line["path"]), (&method.into(), &"/api/users".into()), "{line}");
+        assert_eq!(line["status"], answer.status, "{line}");
+        assert!(found.next().is_none());
+    }
 }
 
 #[tokio::test]
