@@ -51,6 +51,7 @@ mod tests {
     use std::future::poll_fn;
 
     use actix_web::test::TestRequest;
+    use tokio::time::Instant;
 
     use super::super::Conversation;
     use super::super::conversation::Phase;
@@ -59,7 +60,7 @@ mod tests {
     #[tokio::test]
     async fn q2_a_large_body_is_given_in_small_pieces_and_the_turn_ends_with_the_last() {
         let whole: Vec<u8> = (0..5 * PIECE + 7).map(|number| number.to_le_bytes()[0]).collect();
-        let (conversation, request) = (Conversation::new(), TestRequest::get().to_srv_request());
+        let (conversation, request) = (Conversation::begun(Instant::now()), TestRequest::get().to_srv_request());
         let mut body = conversation.begin_turn(request.head()).until_written(BoxBody::new(whole.clone()));
         assert_eq!(body.size(), BodySize::Sized(u64::try_from(whole.len()).unwrap()));
         let mut given = Vec::new();

@@ -32,9 +32,9 @@ pub(super) enum Phase {
 }
 
 impl Conversation {
-    /// Of a new connection, from which something is expected at once.
-    pub(super) fn new() -> Self {
-        Self(Rc::new(State { phase: Cell::new(Phase::Sending(Instant::now())), ahead: Cell::new(0) }))
+    /// Of a connection that was there at this time, from which something is expected at once.
+    pub(super) fn begun(at: Instant) -> Self {
+        Self(Rc::new(State { phase: Cell::new(Phase::Sending(at)), ahead: Cell::new(0) }))
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn q3_what_comes_after_an_answer_has_a_time_of_its_own() {
-        let conversation = Conversation::new();
+        let conversation = Conversation::begun(Instant::now());
         assert!(matches!(conversation.phase(), Phase::Sending(_)));
         let turn = conversation.begin_turn(TestRequest::get().to_srv_request().head());
         assert_eq!(conversation.phase(), Phase::Answering);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn q3_what_comes_behind_a_request_has_begun_when_the_answer_is_there() {
-        let conversation = Conversation::new();
+        let conversation = Conversation::begun(Instant::now());
         let request =
             TestRequest::post().uri("/a?b").insert_header(("host", "x")).insert_header(("content-length", "3"));
         let request = request.to_srv_request();

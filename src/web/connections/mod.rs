@@ -21,6 +21,7 @@ use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, 
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, fn_service};
 use actix_web::rt::net::TcpStream;
+use tokio::time::Instant;
 
 pub(super) use conversation::{Conversation, Turn};
 pub use open_files::room_for;
@@ -84,12 +85,12 @@ where
         fn_service(move |socket: TcpStream| {
             let peer = socket.peer_addr().ok();
             let seat = seats.take(peer.map(|peer| peer.ip()));
-            let stopping = stopping.clone();
+            let (stopping, at) = (stopping.clone(), Instant::now());
             async move {
                 // Dropping the socket closes it, before anything is read or kept for it.
                 let seat = seat.ok_or_else(|| DispatchError::Io(io::ErrorKind::QuotaExceeded.into()))?;
                 let first = arrival::first_bytes(&socket, &stopping).await.map_err(DispatchError::Io)?;
-                Ok((Watched::new(socket, seat, first), peer))
+                Ok((Watched::new(socket, seat, first, at), peer))
             }
         })
         // In a box, so that who has not sent any headers yet does not take the room of a whole request.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::conversation::{Conversation, Phase};
 use super::seats::Seat;
@@ -32,9 +32,10 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(socket: TcpStream, seat: Seat, first: Vec<u8>) -> Self {
-        let look = Box::pin(sleep(HEADERS + MARGIN));
-        Self { socket, conversation: Conversation::new(), seat, first, look, unread: None }
+    /// With a socket that was accepted at this time.
+    pub(super) fn new(socket: TcpStream, seat: Seat, first: Vec<u8>, at: Instant) -> Self {
+        let look = Box::pin(sleep_until(at + HEADERS + MARGIN));
+        Self { socket, conversation: Conversation::begun(at), seat, first, look, unread: None }
     }
 
     pub(super) fn conversation(&self) -> Conversation {
@@ -143,7 +144,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, peer) = listener.accept().await.unwrap();
         let seat = seats.take(Some(peer.ip())).unwrap();
-        (Watched::new(socket, seat, Vec::new()), client, seats)
+        (Watched::new(socket, seat, Vec::new(), Instant::now()), client, seats)
     }
 
     fn begin_turn(ours: &Watched) -> Turn {
@@ -202,6 +203,19 @@ mod tests {
         assert_eq!(ours.read(&mut byte).await.unwrap(), 1);
         assert_eq!(ours.read(&mut byte).await.unwrap(), 0);
         assert!(began.elapsed() <= HEADERS + 2 * MARGIN, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn q3_what_was_waited_for_already_is_a_part_of_the_time() {
+        let (ours, _client, seats) = connection(64).await;
+        let seat = seats.take(None).unwrap();
+        tokio::time::pause();
+        let began = Instant::now();
+        tokio::time::advance(HEADERS - MARGIN).await;
+        let mut ours = Watched::new(ours.socket, seat, b"GET".to_vec(), began);
+        let mut bytes = Vec::new();
+        assert_eq!(ours.read_to_end(&mut bytes).await.unwrap(), 3);
+        assert_eq!(began.elapsed().as_secs(), (HEADERS + MARGIN).as_secs());
     }
 
     #[tokio::test]
