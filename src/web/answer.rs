@@ -91,7 +91,7 @@ pub async fn finish<B: MessageBody + 'static>(
     let (status, result) = match result {
         Ok(mut response) => {
             add_headers(response.status(), response.headers_mut());
-            (response.status(), Ok(response.map_body(|_, body| until_written(turn, body))))
+            (response.status(), Ok(response.map_body(|_, body| until_taken(turn, body))))
         }
         Err(mut response) => {
             add_headers(response.status(), response.headers_mut());
@@ -126,7 +126,7 @@ pub async fn keep_turn(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let turn = begin_turn(&request);
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| until_written(turn, body.boxed())))
+    Ok(response.map_body(|_, body| until_taken(turn, body.boxed())))
 }
 
 /// A server of tests may have no connection.
@@ -146,12 +146,12 @@ fn fit(headers: &mut HeaderMap) {
 
 /// An answer with whose body the turn ends.
 fn last_part(response: HttpResponse, turn: Option<Turn>) -> HttpResponse {
-    response.map_body(|_, body| until_written(turn, body))
+    response.map_body(|_, body| until_taken(turn, body))
 }
 
-fn until_written(turn: Option<Turn>, body: BoxBody) -> BoxBody {
+fn until_taken(turn: Option<Turn>, body: BoxBody) -> BoxBody {
     match turn {
-        Some(turn) => turn.until_written(body),
+        Some(turn) => turn.until_taken(body),
         None => body,
     }
 }

@@ -1,4 +1,5 @@
-//! The body of an answer: the library is given it in small pieces, and it keeps a connection's turn until the last.
+//! The body of an answer: the library is given it in small pieces, and our turn lasts until it has got the last. What it
+//! has got then may still wait for the client to read.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,8 +22,8 @@ struct LastPart {
 }
 
 impl Turn {
-    /// Lets the turn last for as long as the body.
-    pub(in crate::web) fn until_written(self, body: BoxBody) -> BoxBody {
+    /// Lets the turn last until the library has got the whole body.
+    pub(in crate::web) fn until_taken(self, body: BoxBody) -> BoxBody {
         BoxBody::new(LastPart { body, rest: Bytes::new(), _turn: self })
     }
 }
@@ -61,7 +62,7 @@ mod tests {
     async fn q2_a_large_body_is_given_in_small_pieces_and_the_turn_ends_with_the_last() {
         let whole: Vec<u8> = (0..5 * PIECE + 7).map(|number| number.to_le_bytes()[0]).collect();
         let (conversation, request) = (Conversation::begun(Instant::now()), TestRequest::get().to_srv_request());
-        let mut body = conversation.begin_turn(request.head()).until_written(BoxBody::new(whole.clone()));
+        let mut body = conversation.begin_turn(request.head()).until_taken(BoxBody::new(whole.clone()));
         assert_eq!(body.size(), BodySize::Sized(u64::try_from(whole.len()).unwrap()));
         let mut given = Vec::new();
         while let Some(piece) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
