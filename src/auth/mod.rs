@@ -16,6 +16,7 @@ pub mod console;
 pub mod cursor;
 pub mod end_everything;
 pub mod end_session;
+pub mod ended;
 pub mod entropy;
 pub mod failure;
 pub mod follow;

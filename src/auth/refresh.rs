@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Auth;
+use super::ended;
 use super::failure::Failure;
 use super::pair::Pair;
 use super::refresh_tokens::{self, Genuine};
@@ -12,7 +13,7 @@ use super::status_lists;
 use crate::domain::client::Client;
 use crate::domain::rotation::{self, Verdict};
 use crate::domain::security_event;
-use crate::domain::session::{EndReason, Session, SessionId};
+use crate::domain::session::{EndReason, Session};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::user::User;
 use crate::keyring;
@@ -90,7 +91,9 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
     };
     let (session, user, token) = match outcome? {
         Outcome::Refused(refusal) => {
-            log_refusal(refusal, genuine.session_id(), client);
+            if matches!(refusal, Refusal::SessionRevoked | Refusal::Expired | Refusal::AccountDisabled) {
+                ended::log_use_of_ended(genuine.session_id(), client, &refusal.to_string());
+            }
             return Err(refusal.into());
         }
         Outcome::Rotated(session, user) => {
@@ -123,24 +126,6 @@ pub async fn refresh(auth: &Auth, token: &str, client: &Client) -> Result<Pair, 
     let (session, user) = renewed.ok_or(Refusal::SessionRevoked)?;
     let place = status_lists::place_of(auth, &session).await.map_err(after_spending)?;
     Pair::issue(auth, user, &session, place, token, now).map_err(after_spending)
-}
-
-/// The trail has what ended a session; that somebody goes on with it, the log alone has, since it costs them nothing.
-fn log_refusal(refusal: Refusal, session: SessionId, client: &Client) {
-    let is_over = matches!(refusal, Refusal::SessionRevoked | Refusal::Expired | Refusal::AccountDisabled);
-    if is_over {
-        tracing::info!(
-            target: "relatch::security",
-            event = security_event::SESSION_USE_AFTER_EXPIRE,
-            result = "denied",
-            by = "anonymous",
-            session = session.log_name(),
-            source = client.address().map(|address| address.to_string()),
-            request_id = client.request_id().map(|id| id.to_string()),
-            reason = %refusal,
-            "security event"
-        );
-    }
 }
 
 /// What the transaction came to. A refusal commits, since it may have ended the session.

@@ -11,12 +11,12 @@ use futures_util::future::LocalBoxFuture;
 
 use super::client::ClientOf;
 use super::problem::{Code, Problem};
-use super::security;
 use super::state::State;
 use crate::auth::Actor;
 use crate::auth::audit::denial::{note_client_denied, note_denied};
 use crate::auth::authenticate::{AuthenticateError, Bearer, Principal, authenticate};
 use crate::auth::clients::ClientPrincipal;
+use crate::auth::ended;
 use crate::domain::role::Role;
 use crate::domain::scope::Scope;
 use crate::domain::session::SessionId;
@@ -215,8 +215,8 @@ async fn bearer(request: &HttpRequest) -> Result<Bearer, Problem> {
         Err(error) => {
             let ClientOf(client) = ClientOf::extract(request).await?;
             match error {
-                AuthenticateError::Ended(session) => security::log_use_of_ended(session, &client),
-                AuthenticateError::Expired => security::log_use_of_expired(&client),
+                AuthenticateError::Ended(session) => ended::log_use_of_ended(session, &client, "the session has ended"),
+                AuthenticateError::Expired => ended::log_use_of_expired(&client),
                 _ => {}
             }
             Err(error.into())

@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::problem::{Code, Problem};
 use super::state::State;
 use super::urlencoded;
-use crate::domain::client::Client;
 use crate::domain::security_event;
 use crate::domain::session::SessionId;
 use crate::domain::timestamp::Timestamp;
@@ -84,35 +83,6 @@ pub(super) fn log_problem(problem: &Problem, request_id: &str, source: Option<Ip
         }
         _ => {}
     }
-}
-
-/// Logs that somebody goes on with a session that is over.
-pub(super) fn log_use_of_ended(session: SessionId, client: &Client) {
-    tracing::info!(
-        target: "relatch::security",
-        event = security_event::SESSION_USE_AFTER_EXPIRE,
-        result = "denied",
-        by = "anonymous",
-        session = session.log_name(),
-        source = client.address().map(|address| address.to_string()),
-        request_id = client.request_id().map(|id| id.to_string()),
-        reason = "the session has ended",
-        "security event"
-    );
-}
-
-/// Logs that an access token was presented whose time is over, as every client does now and then.
-pub(super) fn log_use_of_expired(client: &Client) {
-    tracing::debug!(
-        target: "relatch::security",
-        event = security_event::SESSION_USE_AFTER_EXPIRE,
-        result = "denied",
-        by = "anonymous",
-        source = client.address().map(|address| address.to_string()),
-        request_id = client.request_id().map(|id| id.to_string()),
-        reason = "the access token has expired",
-        "security event"
-    );
 }
 
 /// A path for the access log: not all of it when it is long, and with the log's names for sessions, however their ids are

@@ -22,12 +22,12 @@ use crate::auth::Actor;
 use crate::auth::audit::denial::note_denied;
 use crate::auth::authenticate::Principal;
 use crate::auth::console::{self, ConsoleUser, Form};
+use crate::auth::ended;
 use crate::domain::role::Role;
 use crate::domain::timestamp::Timestamp;
 use crate::secret::Secret;
 use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
-use crate::web::security;
 use crate::web::state::State;
 
 /// The admin whose page this is.
@@ -148,7 +148,7 @@ pub(super) async fn look_up(request: &HttpRequest) -> Result<Option<Console>, Pr
         console::look_up(&state.auth, id, &client).await?
     };
     if user.is_none() {
-        security::log_use_of_ended(id, &client);
+        ended::log_use_of_ended(id, &client, "the session has ended");
     }
     Ok(user.map(|user| Console { user: Arc::new(user), session, state }))
 }
