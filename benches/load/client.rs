@@ -68,6 +68,11 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     with_body("POST", path, "", body)
 }
 
+/// The same, by way of a proxy that has it from this address.
+pub(crate) fn post_from(address: std::net::Ipv4Addr, path: &str, body: &str) -> Vec<u8> {
+    with_body("POST", path, &format!("X-Forwarded-For: {address}\r\n"), body)
+}
+
 /// The same of a user.
 pub(crate) fn post_as(token: &str, path: &str, body: &str) -> Vec<u8> {
     with_body("POST", path, &format!("Authorization: Bearer {token}\r\n"), body)

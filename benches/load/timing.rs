@@ -1,6 +1,8 @@
-//! Whether the time of a refused sign-in tells who has an account: kinds of names, tried in turn.
+//! Whether the time of a refused sign-in tells who has an account: kinds of names, tried in turn, at a server that counts
+//! guesses. It must believe X-Forwarded-For from here, since each try comes from a network of its own.
 
-use std::time::Instant;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -14,7 +16,7 @@ use crate::tokens::TokenFile;
 /// Compares the times of refusals. A share of 0.5 says that a guess from one time is worth nothing, 1 that it is certain.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The server; what hashing costs there should be most of the time
+    /// The server, with TRUSTED_PROXIES=127.0.0.1; what hashing costs there should be most of the time
     #[arg(long)]
     address: String,
     /// The file that `fill` wrote, whose first user is an admin
@@ -29,6 +31,30 @@ pub(crate) struct Arguments {
 }
 
 const WRONG: &str = "another horse battery staple";
+/// After so many rounds come other names: of an account, strangers have a hundred guesses, and some rounds are repeated.
+const ROUNDS_OF_A_NAME: usize = 45;
+/// From one network, the next guess at a name is delayed after so many.
+const FREE: usize = 5;
+/// After so many there is no further one.
+const CEILING: usize = 100;
+/// How long it takes at most until one more stranger may try to sign in, whichever number of cores there is.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How often in a row that is waited for, in all and as a whole.
+const PATIENCE: usize = 100;
+
+/// One kind of try; there are 13.
+#[derive(Clone)]
+struct Kind {
+    called: &'static str,
+    /// The kind that it must not be told from; its own name for those that others are compared with.
+    like: &'static str,
+    identifier: String,
+    password: &'static str,
+    /// Where it always comes from; each try from somewhere else without.
+    from: Option<Ipv4Addr>,
+    /// How it is refused.
+    status: u16,
+}
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -36,74 +62,193 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failed> {
 }
 
 async fn compare(arguments: &Arguments) -> Result<(), Failed> {
-    let file = TokenFile::open(&arguments.tokens)?;
-    let admin = access_tokens(&arguments.address, &file, 0..1, 1).await?.pop().ok_or("no admin")?;
-    let mut connection = Connection::open(&arguments.address).await?;
-    // Names that no earlier run has taken. Their hashes cost what the server's do now.
-    let suffix = std::process::id();
-    let (known, disabled) = (format!("timing{suffix}"), format!("disabled{suffix}"));
-    for name in [&known, &disabled] {
-        let body = json!({ "username": name, "email": format!("{name}@example.com"), "password": PASSWORD });
-        let answer = connection.call(&client::post("/api/users/register", &body.to_string())).await?;
-        if answer.status != 201 {
-            return Err(String::from_utf8_lossy(answer.body).into_owned().into());
-        }
-        let user: serde_json::Value = serde_json::from_slice(answer.body)?;
-        if name == &disabled {
-            let path = format!("/api/users/{}", user.get("id").ok_or("a user without an id")?);
-            let answer = connection.call(&client::patch_as(&admin, &path, "{\"disabled\":true}")).await?;
-            if answer.status != 200 {
-                return Err(String::from_utf8_lossy(answer.body).into_owned().into());
-            }
-        }
+    let mut guesser = Guesser { connection: Connection::open(&arguments.address).await?, networks: 0 };
+    let mut groups = Vec::new();
+    let accounts = guesser.accounts(arguments).await?;
+    let blocked = guesser.blocked().await?;
+    for (number, accounts) in accounts.iter().enumerate() {
+        groups.push([tried(number, accounts), blocked.clone()].concat());
     }
-    let kinds = [
-        ("known", known.clone(), WRONG),
-        ("known once more", known.clone(), WRONG),
-        ("unknown", format!("nobody{suffix}"), WRONG),
-        ("unknown address", format!("nobody{suffix}@example.com"), WRONG),
-        ("disabled", disabled.clone(), WRONG),
-        ("disabled, right password", disabled, PASSWORD),
-        ("2,000 letters", "a".repeat(2_000), WRONG),
-        ("with a NUL", format!("{known}\0"), WRONG),
-    ];
-    let requests: Vec<_> = kinds
-        .iter()
-        .map(|(_, name, password)| {
-            let body = json!({ "username": name, "password": password });
-            client::post("/api/auth/login", &body.to_string())
-        })
-        .collect();
+    let kinds = groups.first().cloned().ok_or("nothing is to be tried")?;
     let mut times = vec![Vec::with_capacity(arguments.rounds); kinds.len()];
-    for round in 0..arguments.rounds {
-        // Each kind comes at each place of a round equally often, and behind another one each time.
-        for place in 0..kinds.len() {
-            let step = if round % 2 == 0 { place } else { kinds.len() - 1 - place };
-            let kind = (step + round / 2) % kinds.len();
-            let (Some(request), Some(times)) = (requests.get(kind), times.get_mut(kind)) else { continue };
-            let began = Instant::now();
-            let answer = connection.call(request).await?;
-            let took = began.elapsed();
-            if answer.status != 401 {
-                return Err(format!("{} {}", answer.status, String::from_utf8_lossy(answer.body)).into());
-            }
+    for number in 0..arguments.rounds {
+        let Some(group) = groups.get(number / ROUNDS_OF_A_NAME) else { break };
+        for (times, took) in times.iter_mut().zip(guesser.whole_round(group, number).await?) {
             times.push(took);
         }
     }
-    let Some((base, others)) = times.split_first() else { return Err("nothing was tried".into()) };
+    report(arguments, &kinds, &times);
+    Ok(())
+}
+
+/// Names that nobody else has taken.
+fn unique(name: &str, number: usize) -> String {
+    format!("{name}{}x{number}", std::process::id())
+}
+
+/// What is refused after a hash was computed.
+fn tried(number: usize, [known, other, disabled, also_disabled]: &[String; 4]) -> Vec<Kind> {
+    let nobody = unique("nobody", number);
+    [
+        ("known", known.clone(), WRONG),
+        ("known, another", other.clone(), WRONG),
+        ("unknown", nobody.clone(), WRONG),
+        ("unknown address", format!("{nobody}@example.com"), WRONG),
+        ("disabled", disabled.clone(), WRONG),
+        ("disabled, right password", also_disabled.clone(), PASSWORD),
+        ("2,000 letters", format!("{nobody}{}", "a".repeat(2_000)), WRONG),
+        ("with a NUL", format!("{known}\0"), WRONG),
+    ]
+    .map(|(called, identifier, password)| Kind { called, like: "known", identifier, password, from: None, status: 401 })
+    .to_vec()
+}
+
+struct Guesser {
+    connection: Connection,
+    networks: u32,
+}
+
+impl Guesser {
+    /// A network that nobody has come from yet.
+    fn elsewhere(&mut self) -> Ipv4Addr {
+        self.networks += 1;
+        Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + (self.networks << 8))
+    }
+
+    /// Four accounts for each group of rounds, the last two disabled. Their hashes cost what the server's do now.
+    async fn accounts(&mut self, arguments: &Arguments) -> Result<Vec<[String; 4]>, Failed> {
+        let file = TokenFile::open(&arguments.tokens)?;
+        let admin = access_tokens(&arguments.address, &file, 0..1, 1).await?.pop().ok_or("no admin")?;
+        let mut groups = Vec::new();
+        for number in 0..arguments.rounds.div_ceil(ROUNDS_OF_A_NAME) {
+            let names = ["timing", "other", "disabled", "off"].map(|name| unique(name, number));
+            for name in &names {
+                let id = self.register(name).await?;
+                if name.starts_with("disabled") || name.starts_with("off") {
+                    let path = format!("/api/users/{id}");
+                    self.expect(200, &client::patch_as(&admin, &path, "{\"disabled\":true}")).await?;
+                }
+            }
+            groups.push(names);
+        }
+        Ok(groups)
+    }
+
+    async fn register(&mut self, name: &str) -> Result<serde_json::Value, Failed> {
+        let body = json!({ "username": name, "email": format!("{name}@example.com"), "password": PASSWORD });
+        let request = client::post_from(self.elsewhere(), "/api/users/register", &body.to_string());
+        let user: serde_json::Value = serde_json::from_slice(&self.expect(201, &request).await?)?;
+        Ok(user.get("id").ok_or("a user without an id")?.clone())
+    }
+
+    async fn expect(&mut self, status: u16, request: &[u8]) -> Result<Vec<u8>, Failed> {
+        let answer = self.connection.call(request).await?;
+        if answer.status != status {
+            return Err(format!("{} {}", answer.status, String::from_utf8_lossy(answer.body)).into());
+        }
+        Ok(answer.body.to_vec())
+    }
+
+    /// What is refused before anybody looks at the password: names whose next guess is delayed, or that have none left.
+    async fn blocked(&mut self) -> Result<Vec<Kind>, Failed> {
+        let known = ["delayed", "detained", "blocked"].map(|name| unique(name, 0));
+        for name in &known {
+            self.register(name).await?;
+        }
+        let [delayed, detained, exhausted] = known;
+        let (delaying, from) = (Some(self.elsewhere()), Some(self.elsewhere()));
+        let kinds = [
+            ("delayed", "delayed", delayed, delaying),
+            ("delayed, another", "delayed", detained, delaying),
+            ("delayed, unknown", "delayed", unique("delaying", 0), delaying),
+            ("no guess left", "no guess left", exhausted, from),
+            ("no guess left, unknown", "no guess left", unique("nobodys", 0), from),
+        ]
+        .map(|(called, like, identifier, from)| Kind {
+            called,
+            like,
+            identifier,
+            password: WRONG,
+            from,
+            status: 429,
+        });
+        for kind in &kinds {
+            self.block(kind).await?;
+        }
+        Ok(kinds.to_vec())
+    }
+
+    async fn block(&mut self, kind: &Kind) -> Result<(), Failed> {
+        let (from, guesses) = if kind.like == "delayed" { (kind.from, FREE) } else { (None, CEILING) };
+        let guess = Kind { from, status: 401, ..kind.clone() };
+        for _ in 0..guesses {
+            self.whole_round(std::slice::from_ref(&guess), 0).await?;
+        }
+        self.refusal(kind).await?.map(drop).ok_or_else(|| "guesses are not counted; are RATE_LIMITS off?".into())
+    }
+
+    /// Each kind once, with how long it took; again from the beginning when strangers' budget was spent on the way.
+    async fn whole_round(&mut self, kinds: &[Kind], number: usize) -> Result<Vec<Duration>, Failed> {
+        for _ in 0..PATIENCE {
+            if let Some(took) = self.round(kinds, number).await? {
+                return Ok(took);
+            }
+            tokio::time::sleep(AGAIN * u32::try_from(kinds.len())?).await;
+        }
+        Err("the server refuses too often; does it believe X-Forwarded-For (TRUSTED_PROXIES)?".into())
+    }
+
+    async fn round(&mut self, kinds: &[Kind], number: usize) -> Result<Option<Vec<Duration>>, Failed> {
+        let mut all = vec![Duration::ZERO; kinds.len()];
+        // Their number is prime, so that each comes at each place of a round and behind each other one equally often: what is
+        // tried right after a hash was computed takes longer.
+        let strides = kinds.len().saturating_sub(1).max(1);
+        for place in 0..kinds.len() {
+            let at = (number / strides + place * (1 + number % strides)) % kinds.len();
+            let (Some(kind), Some(took)) = (kinds.get(at), all.get_mut(at)) else { continue };
+            match self.refusal(kind).await? {
+                Some(time) => *took = time,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// How long a refusal took; `None` when there was another one.
+    async fn refusal(&mut self, kind: &Kind) -> Result<Option<Duration>, Failed> {
+        let body = json!({ "username": kind.identifier, "password": kind.password }).to_string();
+        loop {
+            let from = kind.from.unwrap_or_else(|| self.elsewhere());
+            let request = client::post_from(from, "/api/auth/login", &body);
+            let began = Instant::now();
+            let answer = self.connection.call(&request).await?;
+            let took = began.elapsed();
+            match answer.status {
+                status if status == kind.status => return Ok(Some(took)),
+                429 => return Ok(None),
+                // A delay was over. The next one is twice as long.
+                401 if kind.like == "delayed" => {}
+                status => return Err(format!("{status} {}", String::from_utf8_lossy(answer.body)).into()),
+            }
+        }
+    }
+}
+
+fn report(arguments: &Arguments, kinds: &[Kind], times: &[Vec<Duration>]) {
     let mut worst = 0.0_f64;
     let mut shares = serde_json::Map::new();
-    for ((kind, ..), times) in kinds.iter().skip(1).zip(others) {
-        let share = later(base, times);
+    for (kind, its_own) in kinds.iter().zip(times) {
+        let base = kinds.iter().zip(times).find(|(other, _)| other.called == kind.like);
+        let share = base.map_or(1.0, |(_, base)| later(base, its_own));
         worst = worst.max((share - 0.5).abs());
-        let mut sorted = times.clone();
+        let mut sorted = its_own.clone();
         sorted.sort_unstable();
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-        eprintln!("{}: {kind}: {share:.3}, median {} ms", arguments.name, millis(median));
-        shares.insert((*kind).to_owned(), json!({ "auc": (share * 1e3).round() / 1e3, "median_ms": millis(median) }));
+        eprintln!("{}: {}: {share:.3}, median {} ms", arguments.name, kind.called, millis(median));
+        let told = json!({ "auc": (share * 1e3).round() / 1e3, "median_ms": millis(median) });
+        shares.insert(kind.called.to_owned(), told);
     }
     print(&json!({ "name": arguments.name, "rounds": arguments.rounds, "off": round(worst), "kinds": shares }));
-    Ok(())
 }
 
 /// How often a time of the second list is the longer one, of all pairs (the area under the ROC curve).

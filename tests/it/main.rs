@@ -54,5 +54,6 @@ mod smuggling;
 mod status_lists;
 mod stored_passwords;
 mod supply_chain;
+mod timing;
 mod tour;
 mod user_lists;
