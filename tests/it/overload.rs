@@ -286,6 +286,21 @@ async fn k10_health_and_refresh_are_answered_while_300_sign_in() {
     app.login("saif", PASSWORD).await.expect_status(200);
 }
 
+#[tokio::test]
+async fn k10_300_who_sign_in_at_once_take_little_memory() {
+    let server = Binary::new().set("BCRYPT_COST", "10").set("RATE_LIMITS", "off").serve();
+    let body = json!({ "username": "saif", "email": "saif@example.com", "password": PASSWORD });
+    server.post("/api/users/register", &body).await.expect_status(201);
+    let login = json!({ "username": "saif", "password": PASSWORD });
+    server.post(LOGIN, &login).await.expect_status(200);
+    let before = server.memory_kb("VmRSS");
+    let answers = futures_util::future::join_all((0..300).map(|_| server.post(LOGIN, &login))).await;
+    assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)), "{answers:?}");
+    // Some 30 KB for each are taken.
+    let most = server.memory_kb("VmHWM");
+    assert!(most < before + 64 * 1024, "{most} KB after {before} KB");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn q12_sigterm_lets_sign_ins_under_way_finish_and_their_tokens_are_whole() {
     let binary = Arc::new(Binary::on(Arc::new(Database::create())).set("BCRYPT_COST", "10"));

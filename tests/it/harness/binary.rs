@@ -175,6 +175,13 @@ impl Served {
         }
     }
 
+    /// A line of what the system says of the process's memory, such as `VmHWM`, the most that it has had.
+    pub fn memory_kb(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let found = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':')).unwrap();
+        found.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// Kills the process as a crash would.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
