@@ -54,6 +54,10 @@ pub struct Pruned {
     pub events: usize,
     /// The longest step: how long a writer may have waited for this.
     pub longest_step: Duration,
+    /// In how many steps sessions and rotations were deleted.
+    pub steps: usize,
+    /// How many rows the largest of them had.
+    pub largest_step: usize,
 }
 
 /// Prunes once; `None` when another instance is at it.
@@ -84,7 +88,7 @@ pub async fn keep_pruning<A: AsRef<Auth>>(auth: impl Fn() -> Option<A>) {
         }
         let Some(auth) = auth() else { return };
         match prune(auth.as_ref()).await {
-            Ok(Some(Pruned { sessions, rotations, users, events, longest_step })) => {
+            Ok(Some(Pruned { sessions, rotations, users, events, longest_step, .. })) => {
                 let ms = longest_step.as_millis();
                 tracing::info!(sessions, rotations, users, events, longest_step_ms = ms, "old rows were deleted");
             }
@@ -224,7 +228,7 @@ impl Work<'_> {
     async fn remember(&self, took: Duration) -> Result<(), Failure> {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let accounts = self.auth.read(pruning::count_accounts).await?;
-        let Pruned { sessions, rotations, users, events, longest_step } = self.done;
+        let Pruned { sessions, rotations, users, events, longest_step, .. } = self.done;
         let last = LastPruning {
             at: self.auth.now(),
             took,
@@ -260,6 +264,8 @@ impl Work<'_> {
             deleted += self.auth.write(move |connection| delete(connection, &ids)).await?;
             let took = began.elapsed();
             self.done.longest_step = self.done.longest_step.max(took);
+            self.done.steps += 1;
+            self.done.largest_step = self.done.largest_step.max(rows);
             self.step = if took > STEP_TARGET { self.step / 2 } else { self.step * 2 }.clamp(1, STEP_MAX);
         }
         Ok(deleted)
