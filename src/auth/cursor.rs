@@ -91,24 +91,45 @@ impl<T> Page<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::guessing::blocks::{BlockKey, Place};
+    use crate::domain::timestamp::Timestamp;
     use crate::secret::Secret;
 
     #[test]
     fn l15_only_an_unchanged_cursor_of_the_same_list_is_read() {
-        let ring = Keyring::new(&Secret::new(vec![1; 32]), &[]).unwrap();
         let other = Keyring::new(&Secret::new(vec![2; 32]), &[]).unwrap();
-        let cursor = encode(&ring, &UserId::new(7).unwrap());
-        assert_eq!(decode::<UserId>(&ring, &cursor).unwrap().get(), 7);
-        assert!(decode::<SessionId>(&ring, &cursor).is_err());
-        assert!(decode::<UserId>(&other, &cursor).is_err());
-        for at in 0..cursor.len() {
-            let mut changed = cursor.clone().into_bytes();
-            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(changed).unwrap();
-            assert!(changed == cursor || decode::<UserId>(&ring, &changed).is_err(), "{at}");
+        let user = encode(&ring(), &UserId::new(7).unwrap());
+        let block = encode(&ring(), &block());
+        assert_eq!(decode::<UserId>(&ring(), &user).unwrap().get(), 7);
+        assert_eq!(decode::<BlockKey>(&ring(), &block).unwrap(), self::block());
+        assert!(decode::<SessionId>(&ring(), &user).is_err() && decode::<BlockKey>(&ring(), &user).is_err());
+        assert!(decode::<SessionId>(&ring(), &block).is_err() && decode::<UserId>(&ring(), &block).is_err());
+        assert!(decode::<UserId>(&other, &user).is_err() && decode::<BlockKey>(&other, &block).is_err());
+        for changed in with_one_change(&user) {
+            assert!(decode::<UserId>(&ring(), &changed).is_err(), "{changed}");
+        }
+        for changed in with_one_change(&block) {
+            assert!(decode::<BlockKey>(&ring(), &changed).is_err(), "{changed}");
         }
         for garbage in ["", "A", "%00", "AAAA", "' OR 1=1 --"] {
-            assert!(decode::<UserId>(&ring, garbage).is_err());
+            assert!(decode::<UserId>(&ring(), garbage).is_err() && decode::<BlockKey>(&ring(), garbage).is_err());
         }
+    }
+
+    fn ring() -> Keyring {
+        Keyring::new(&Secret::new(vec![1; 32]), &[]).unwrap()
+    }
+
+    fn block() -> BlockKey {
+        let place = Place::parse("198.51.100.0/24").unwrap();
+        BlockKey { until: Timestamp::from_micros(7), subject: [7; 32], place }
+    }
+
+    /// A text with each of its letters changed in turn.
+    fn with_one_change(text: &str) -> impl Iterator<Item = String> {
+        text.char_indices().map(|(at, old)| {
+            let new = if old == 'A' { "B" } else { "A" };
+            format!("{}{new}{}", &text[..at], &text[at + 1..])
+        })
     }
 }

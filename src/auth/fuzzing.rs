@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::auth::audit::list::Place;
 use crate::auth::cursor::{self, CursorKey};
+use crate::auth::guessing::blocks::BlockKey;
 use crate::auth::passwords::{self, Verification};
 use crate::auth::refresh_tokens;
 use crate::auth::user_list::Cursor as UserCursor;
@@ -50,6 +51,7 @@ static CURSORS: LazyLock<Vec<String>> = LazyLock::new(|| {
         given::<Place>(b"o\0\x06\x0a\x24\x18\x1e\x40\0\0\0\0\0\0\0\0\x07"),
         given::<ClientKey>(&[7; 20]),
         given::<UserCursor>(b"cuuu\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\0tsomebody"),
+        given::<BlockKey>(b"\0\x06\x0a\x24\x18\x1e\x40\0the digest of somebody, 32 bytes192.0.2.0/24"),
     ];
     given.into_iter().flatten().collect()
 });
@@ -89,6 +91,7 @@ pub fn cursor(data: &[u8]) -> bool {
             tagged_cursor::<Place>(&text, body),
             tagged_cursor::<ClientKey>(&text, body),
             tagged_cursor::<UserCursor>(&text, body),
+            tagged_cursor::<BlockKey>(&text, body),
         ];
         let accepted = read.into_iter().filter(|read| *read).count();
         assert!(accepted <= 1, "a cursor of two lists: {body:?}");
@@ -107,6 +110,7 @@ pub fn cursor(data: &[u8]) -> bool {
         cursor::decode::<Place>(&KEYRING, &text).is_ok(),
         cursor::decode::<ClientKey>(&KEYRING, &text).is_ok(),
         cursor::decode::<UserCursor>(&KEYRING, &text).is_ok(),
+        cursor::decode::<BlockKey>(&KEYRING, &text).is_ok(),
     ];
     let accepted = read.contains(&true);
     assert!(!accepted || CURSORS.contains(&text), "a forgery is accepted: {text:?}");
