@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn k12_memory_is_bounded_and_what_is_in_use_stays() {
+    fn memory_is_bounded_and_what_is_in_use_stays() {
         let memory = Memory::default();
         memory.follow(&[], Instant::now());
         for number in 0..50_000 {

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn f10_a_clock_that_was_set_back_keeps_nobody_out() {
+    fn a_clock_that_was_set_back_keeps_nobody_out() {
         let (tally, _) = after(12, Scope::Network);
         let back = tally.last_failed_at.before(Duration::from_hours(1));
         assert_eq!(judge(Some(&tally), None, false, back), Verdict::Allowed);

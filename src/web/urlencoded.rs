@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn l12_what_is_not_utf_8_is_refused_and_not_replaced() {
+    fn j13_what_is_not_utf_8_is_refused_and_not_replaced() {
         for body in ["a=%ff", "a=%C3", "a=%", "a=%4", "a=%zz", "a=%+1"] {
             assert_eq!(parse(body.as_bytes()), None, "{body}");
         }

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn l3_registrations_have_a_budget_of_each_network_and_of_all() {
+    fn registrations_have_a_budget_of_each_network_and_of_all() {
         let (clock, budgets) = budgets();
         assert_eq!((0..100).filter(|_| budgets.registration(network(1)).is_ok()).count(), 30);
         assert_eq!((0..10_000).filter(|number| budgets.registration(network(*number)).is_ok()).count(), 270);

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l12_a_form_with_a_nul_or_with_what_is_not_utf_8_is_refused() {
+    fn l8_j13_a_form_with_a_nul_or_with_what_is_not_utf_8_is_refused() {
         assert!(Fields::parse(b"a=x&b=%C3%A4").is_some());
         for body in ["%00=a", "a=x%00", "a=%ff"] {
             assert!(Fields::parse(body.as_bytes()).is_none(), "{body}");

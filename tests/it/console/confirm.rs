@@ -49,7 +49,7 @@ async fn m10_n2_after_that_the_password_is_asked_for_and_the_key_changes_with_it
 }
 
 #[tokio::test]
-async fn m7_the_fifth_wrong_password_in_a_row_ends_the_session_wherever_it_is_asked_for() {
+async fn j11_the_fifth_wrong_password_in_a_row_ends_the_session_wherever_it_is_asked_for() {
     let app = TestApp::start().await;
     let browser = app.console("root").await;
     let phone = app.sign_in("root").await;
@@ -99,7 +99,7 @@ async fn m7_the_fifth_wrong_password_in_a_row_ends_the_session_wherever_it_is_as
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn m7_of_many_wrong_passwords_at_once_no_more_are_answered_than_one_after_the_other() {
+async fn k9_of_many_wrong_passwords_at_once_no_more_are_answered_than_one_after_the_other() {
     let app = TestApp::start().await;
     let browser = app.console("root").await;
     app.advance(Duration::from_secs(300));
