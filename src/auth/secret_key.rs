@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_its_secret_is_refused_and_the_file_is_named() {
+    fn t1_a_store_without_its_secret_is_refused_and_the_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
         for (explicit, is_new) in [(false, false), (true, true), (true, false)] {

@@ -297,7 +297,7 @@ fn the_secret_key_is_in_one_place() {
 }
 
 #[test]
-fn postgres_needs_a_secret_key() {
+fn t1_postgres_needs_a_secret_key() {
     refused(&[("DATABASE_URL", POSTGRES)], &["SECRET_KEY"]);
     for key in [("SECRET_KEY", KEY), ("SECRET_KEY_FILE", "/run/key")] {
         assert!(both(&[("DATABASE_URL", POSTGRES), key], &[]).is_ok());

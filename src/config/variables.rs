@@ -142,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn t1_no_secret_has_a_default_nor_a_value_in_the_example_file() {
+        for name in ["SECRET_KEY", "SECRET_KEYS_ACCEPTED", "JWT_KEY"] {
+            assert!(find(name).is_some_and(|variable| variable.secret && variable.default.is_none()), "{name}");
+            assert!(example().contains(&(name, None)), "{name}");
+        }
+        let secrets = VARIABLES.iter().filter(|variable| variable.secret);
+        assert_eq!(secrets.filter(|variable| variable.default.is_none()).count(), 3);
+    }
+
+    #[test]
     fn the_example_file_sets_nothing_and_comments_each_variable() {
         assert!(EXAMPLE.lines().all(|line| line.is_empty() || line.starts_with('#')));
         for paragraph in EXAMPLE.split("\n\n").filter(|paragraph| paragraph.contains('=')) {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::harness::{Binary, Database, PASSWORD, TestApp, configuration, dump};
+use crate::harness::{Binary, Database, PASSWORD, Served, TestApp, configuration, dump};
 
-fn links(server: &mut crate::harness::Served) -> Vec<String> {
+fn links(server: &mut Served) -> Vec<String> {
     // The lines behind the first are printed at once; the last of them names the command.
     let mut found = Vec::new();
     let mut line = String::new();
@@ -62,11 +62,23 @@ async fn t1_j15_a_first_run_makes_what_is_missing_and_prints_one_link_until_ther
 }
 
 #[tokio::test]
-async fn t1_a_store_does_not_start_with_another_secret_or_without_one() {
+async fn t1_a_store_does_not_start_with_another_secret() {
     let app = TestApp::start().await;
     let other = configuration(&app.database, &[("SECRET_KEY", "b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlcnM=")]);
     let error = relatch::app::App::start(&other, Arc::clone(&app.clock) as Arc<_>).await.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("SECRET_KEY holds"), "{error}");
+}
+
+#[tokio::test]
+async fn t1_every_new_store_gets_a_secret_and_signing_keys_of_its_own() {
+    let stores = [Binary::unconfigured(), Binary::unconfigured()];
+    let [one, other] = stores.each_ref().map(Binary::serve);
+    let [secret, other_secret] = stores.each_ref().map(|binary| fs::read(binary.path("data/secret.key")).unwrap());
+    assert_ne!(secret, other_secret);
+    let keys = async |server: &Served| server.get("/.well-known/jwks.json").await.expect_status(200).json();
+    let (keys, other_keys) = (keys(&one).await, keys(&other).await);
+    assert!(keys["keys"][0]["x"].is_string(), "{keys}");
+    assert_ne!(keys["keys"][0]["x"], other_keys["keys"][0]["x"]);
 }
 
 #[test]
@@ -74,9 +86,11 @@ fn t1_a_lost_secret_file_is_named_and_nothing_is_made_in_its_place() {
     let binary = Binary::unconfigured();
     drop(binary.serve());
     fs::rename(binary.path("data/secret.key"), binary.path("kept")).unwrap();
-    let refused = binary.run(&["user", "list"]);
-    assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("data/secret.key is missing"), "{refused:?}");
+    for command in [&["serve"][..], &["user", "list"]] {
+        let refused = binary.run(command);
+        assert_eq!(refused.code, 1, "{command:?}: {refused:?}");
+        assert!(refused.stderr.contains("data/secret.key is missing"), "{command:?}: {refused:?}");
+    }
     assert!(!binary.path("data/secret.key").exists());
     fs::rename(binary.path("kept"), binary.path("data/secret.key")).unwrap();
     assert_eq!(binary.run(&["user", "list"]).code, 0);

@@ -2,6 +2,8 @@
 
 use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
 use relatch::auth::access_tokens::IssuedAccessToken;
 use relatch::domain::password::Password;
@@ -14,7 +16,7 @@ use relatch::store::signing_keys::StoredKey;
 use serde::Serialize;
 
 use crate::architecture::sources;
-use crate::harness::Binary;
+use crate::harness::{Binary, SECRET_KEY, TestApp, exchange};
 
 /// What the names of secrets in the clear, and of what proves that one has them, end with.
 const SECRET: [&str; 10] =
@@ -212,20 +214,61 @@ fn t7_the_compiler_refuses_what_could_break_memory_or_panic() {
     }
 }
 
+#[tokio::test]
+async fn t1_neither_help_nor_a_check_nor_an_answer_to_anybody_shows_a_secret() {
+    let (jwt_key, accepted) =
+        ("canary-of-thirty-two-bytes-and-more", "Y2FuYXJ5LW9mLWFuLW9sZC1zZWNyZXQtb2YtMzItYnl0ZXM=");
+    let variables = [("JWT_ALGORITHM", "HS256"), ("JWT_KEY", jwt_key), ("SECRET_KEYS_ACCEPTED", accepted)];
+    let mut shown = Vec::new();
+    let binary = variables.iter().fold(Binary::new(), |binary, (name, value)| binary.set(name, value));
+    let binary = binary.set("DATABASE_URL", "postgres://relatch:canary-of-a-database@127.0.0.1/relatch");
+    for command in [&["--help"][..], &["serve", "--help"], &["config", "check"], &["config", "check", "--json"]] {
+        let output = binary.run(command);
+        assert_eq!(output.code, 0, "{command:?}: {output:?}");
+        shown.push((command.join(" "), output.stdout + &output.stderr));
+    }
+    let app = TestApp::with(&variables).await;
+    for path in ["/health/live", "/health/ready", "/.well-known/jwks.json", "/openapi.json", "/api/users", "/nowhere"] {
+        shown.push((path.to_owned(), app.get(path).await.text));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(app.app.listen_for_metrics(listener).unwrap());
+    let ask = move || exchange(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").text;
+    let metrics = tokio::task::spawn_blocking(ask).await.unwrap();
+    assert!(metrics.contains("relatch_connections "), "{metrics}");
+    shown.push(("/metrics".to_owned(), metrics));
+    for (what, text) in shown {
+        for secret in [SECRET_KEY, "relatch-test-secret", jwt_key, accepted, "canary-of"] {
+            assert!(!text.contains(secret), "{what} shows {secret}: {text}");
+        }
+    }
+}
+
+/// The log warns of a file while anybody may read it.
+fn warns(binary: &Binary, file: &str, warning: &str) {
+    for (mode, is_warned) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+        std::fs::set_permissions(binary.path(file), std::fs::Permissions::from_mode(mode)).unwrap();
+        let (code, log) = binary.serve().terminate();
+        assert_eq!((code, log.contains(warning)), (Some(0), is_warned), "{file} {mode:o}: {log}");
+    }
+}
+
 #[test]
 fn t2_a_store_that_anyone_may_read_is_warned_about() {
-    use std::os::unix::fs::PermissionsExt as _;
     let binary = Binary::unconfigured();
-    assert_eq!(binary.serve().terminate().0, Some(0));
-    let list = || {
-        let listed = binary.run(&["user", "list"]);
-        assert_eq!(listed.code, 0, "{listed:?}");
-        listed.stderr
-    };
     let warning = "every account on this machine may read the store";
-    assert!(!list().contains(warning), "it is made for its owner alone");
-    for (mode, is_warned) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
-        std::fs::set_permissions(binary.path("data/relatch.db"), std::fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(list().contains(warning), is_warned, "{mode:o}");
-    }
+    assert!(!binary.serve().terminate().1.contains(warning), "it is made for its owner alone");
+    warns(&binary, "data/relatch.db", warning);
+}
+
+#[test]
+fn t2_a_secret_that_anyone_may_read_is_warned_about() {
+    let binary = Binary::unconfigured();
+    let warning = "every account on this machine may read it; run chmod 600";
+    assert!(!binary.serve().terminate().1.contains(warning), "it is made for its owner alone");
+    warns(&binary, "data/secret.key", &format!("secret.key holds the server's secret and {warning}"));
+    std::fs::write(binary.path(".env"), "SECRET_KEYS_ACCEPTED=Y2FuYXJ5LW9mLWFuLW9sZC1zZWNyZXQtb2YtMzItYnl0ZXM=")
+        .unwrap();
+    warns(&binary, ".env", &format!(".env holds secrets and {warning} .env"));
 }

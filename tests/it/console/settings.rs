@@ -23,7 +23,7 @@ async fn settings_show_what_is_in_effect_and_where_it_comes_from() {
 }
 
 #[tokio::test]
-async fn settings_hold_no_secret() {
+async fn t1_settings_hold_no_secret() {
     let canary = "canary-of-thirty-two-bytes-and-more";
     let accepted = "Y2FuYXJ5LW9mLWFuLW9sZC1zZWNyZXQtb2YtMzItYnl0ZXM=";
     let variables = [("JWT_ALGORITHM", "HS256"), ("JWT_KEY", canary), ("SECRET_KEYS_ACCEPTED", accepted)];

@@ -162,6 +162,10 @@ impl Served {
         Answer::of(self.client.post(format!("{}{path}", self.base)).bearer_auth(token).send().await.unwrap()).await
     }
 
+    pub async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.client.get(format!("{}{path}", self.base)).send().await.unwrap()).await
+    }
+
     pub async fn get_as(&self, token: &str, path: &str) -> Answer {
         Answer::of(self.client.get(format!("{}{path}", self.base)).bearer_auth(token).send().await.unwrap()).await
     }
