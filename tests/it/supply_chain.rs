@@ -13,12 +13,17 @@ use crate::licences::Expression;
 static RULES: LazyLock<toml::Table> = LazyLock::new(|| read_toml("deny.toml"));
 
 /// What cargo knows of the workspace, for this machine.
-static METADATA: LazyLock<Value> = LazyLock::new(|| {
+static METADATA: LazyLock<Value> = LazyLock::new(|| metadata("Cargo.toml"));
+/// The same of the workspace that fuzzes.
+static FUZZING: LazyLock<Value> = LazyLock::new(|| metadata("fuzz/Cargo.toml"));
+
+fn metadata(manifest: &str) -> Value {
     let host = output("cargo", &["-vV"]);
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-    let arguments = ["metadata", "--locked", "--format-version", "1", "--filter-platform", host];
+    let arguments =
+        ["metadata", "--manifest-path", manifest, "--locked", "--format-version", "1", "--filter-platform", host];
     serde_json::from_str(&output("cargo", &arguments)).unwrap()
-});
+}
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -35,15 +40,15 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(run.stdout).unwrap()
 }
 
-fn packages() -> HashMap<&'static str, &'static Value> {
-    METADATA["packages"].as_array().unwrap().iter().map(|package| (package["id"].as_str().unwrap(), package)).collect()
+fn packages(metadata: &Value) -> HashMap<&str, &Value> {
+    metadata["packages"].as_array().unwrap().iter().map(|package| (package["id"].as_str().unwrap(), package)).collect()
 }
 
-/// The ids of the packages that relatch is made of, by dependencies of these kinds; a normal one is `null`.
-fn graph(kinds: &[Value]) -> BTreeSet<&'static str> {
-    let nodes: HashMap<_, _> = METADATA["resolve"]["nodes"].as_array().unwrap().iter().map(|n| (&n["id"], n)).collect();
-    let relatch = packages().into_values().find(|package| package["name"] == "relatch").unwrap();
-    let (mut seen, mut ahead) = (BTreeSet::new(), vec![&relatch["id"]]);
+/// The ids of the packages that a program is made of, by dependencies of these kinds; a normal one is `null`.
+fn graph<'a>(metadata: &'a Value, program: &str, kinds: &[Value]) -> BTreeSet<&'a str> {
+    let nodes: HashMap<_, _> = metadata["resolve"]["nodes"].as_array().unwrap().iter().map(|n| (&n["id"], n)).collect();
+    let program = packages(metadata).into_values().find(|package| package["name"] == program).unwrap();
+    let (mut seen, mut ahead) = (BTreeSet::new(), vec![&program["id"]]);
     while let Some(id) = ahead.pop() {
         if seen.insert(id.as_str().unwrap()) {
             let dependencies = nodes[id]["deps"].as_array().unwrap().iter();
@@ -84,10 +89,14 @@ fn t3_every_licence_is_one_that_is_allowed() {
         let more = texts(exception["allow"].as_array().unwrap());
         exceptions.entry(exception["crate"].as_str().unwrap()).or_default().extend(more);
     }
-    let packages = packages();
+    let programs = [(&*METADATA, "relatch"), (&*FUZZING, "relatch-fuzz")];
+    let made_of = programs.iter().flat_map(|(metadata, program)| {
+        let packages = packages(metadata);
+        graph(metadata, program, &[Value::Null, "build".into()]).into_iter().map(move |id| packages[id])
+    });
     let mut used = BTreeSet::new();
-    for id in graph(&[Value::Null, "build".into()]) {
-        let (name, licence) = (packages[id]["name"].as_str().unwrap(), packages[id]["license"].as_str());
+    for package in made_of {
+        let (name, licence) = (package["name"].as_str().unwrap(), package["license"].as_str());
         let expression = Expression::parse(licence.unwrap_or_else(|| panic!("{name} names no licence")));
         if expression.holds(&|one| allowed.contains(&one)) {
             continue;
@@ -108,7 +117,7 @@ fn t3_everything_comes_from_the_allowed_registry_with_its_checksum() {
     let registries: Vec<_> =
         texts(list(&RULES, "sources", "allow-registry")).into_iter().map(|url| format!("registry+{url}")).collect();
     assert!(list(&RULES, "sources", "allow-git").is_empty());
-    let packages = packages();
+    let packages = packages(&METADATA);
     let members = METADATA["workspace_members"].as_array().unwrap().iter().map(|id| packages[id.as_str().unwrap()]);
     let ours: BTreeSet<_> = members.filter_map(|package| package["name"].as_str()).chain(["relatch-fuzz"]).collect();
     for lock in LOCKS {
@@ -141,7 +150,7 @@ fn t3_what_is_fuzzed_is_made_of_the_same_versions() {
         .into_iter()
         .map(|dependency| dependency.split(' ').next().unwrap())
         .collect();
-    let relatch = packages().into_values().find(|package| package["name"] == "relatch").unwrap();
+    let relatch = packages(&METADATA).into_values().find(|package| package["name"] == "relatch").unwrap();
     let normal = relatch["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"] != "dev");
     let normal: BTreeSet<_> = normal.map(|dependency| dependency["name"].as_str().unwrap()).collect();
     assert_eq!(fuzzed, normal, "{what_to_do}");
@@ -174,7 +183,7 @@ fn t3_nothing_is_there_that_is_banned_or_older_than_it_may_be() {
 fn t3_no_dependency_is_of_any_version() {
     assert_eq!(RULES["bans"]["wildcards"].as_str(), Some("deny"));
     let members = METADATA["workspace_members"].as_array().unwrap();
-    for package in packages().into_values().filter(|package| members.contains(&package["id"])) {
+    for package in packages(&METADATA).into_values().filter(|package| members.contains(&package["id"])) {
         for dependency in package["dependencies"].as_array().unwrap() {
             let (name, version) = (&dependency["name"], &dependency["req"]);
             assert!(version != "*" || dependency["path"].is_string(), "{} takes any {name}", package["name"]);
@@ -297,9 +306,9 @@ fn t9_the_list_of_components_has_every_package_of_the_binary_with_its_checksum()
         .collect();
     let checksums: HashMap<_, _> =
         locked("Cargo.lock").into_iter().map(|(name, version, _, checksum)| ((name, version), checksum)).collect();
-    let packages = packages();
+    let packages = packages(&METADATA);
     let mut expected = BTreeMap::new();
-    for id in graph(&[Value::Null]) {
+    for id in graph(&METADATA, "relatch", &[Value::Null]) {
         let text = |member: &str| packages[id][member].as_str().unwrap().to_owned();
         let key = (text("name"), text("version"));
         if key.0 != "relatch" {
