@@ -4,7 +4,6 @@
 //! each further one there has to wait, twice as long each time. After 100 in all, those from known ones included, there is
 //! no further one from a network that the account's owner has not signed in from lately. Each that they have is bound by
 //! 100 of its own alone, so that nobody can keep them out from elsewhere.
-//!
 //! A right password begins the counts anew, and so does time: without one, a stranger gets 100 guesses and no more than
 //! 100 for each further month, in whatever rhythm they are made.
 
