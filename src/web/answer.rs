@@ -131,7 +131,7 @@ pub async fn keep_turn(
 
 /// A server of tests may have no connection.
 fn begin_turn(request: &ServiceRequest) -> Option<Turn> {
-    request.request().conn_data::<Conversation>().map(|all| all.begin_turn(request.head()))
+    request.request().conn_data::<Conversation>().map(Conversation::begin_turn)
 }
 
 /// Takes no more room for headers than there are. The library makes room for 28 in every request, which is a third of what

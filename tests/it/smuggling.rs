@@ -84,6 +84,17 @@ async fn q3_headers_that_never_end_are_408_and_the_end_of_the_connection() {
 }
 
 #[tokio::test]
+async fn q9_requests_that_do_not_wait_for_answers_are_answered_when_they_are_few_and_end_the_connection_when_not() {
+    let app = TestApp::start().await;
+    let (all, last) = ("GET /health/live HTTP/1.1\nHost:a\n\n", "GET / HTTP/1.1\nHost:a\nConnection:close\n\n");
+    let few = exchange(app.address, [&all.repeat(7), last].concat().as_bytes());
+    assert!(few.answers() == 8 && few.closed, "{few:?}");
+    let many = exchange(app.address, all.repeat(4_000).as_bytes());
+    assert!(many.answers() <= 9 && many.closed, "{} answers", many.answers());
+    app.get("/health/live").await.expect_status(200);
+}
+
+#[tokio::test]
 async fn q10_too_many_or_too_large_headers_and_addresses_are_refused() {
     let app = TestApp::start().await;
     let headers = |number: usize, size: usize| {

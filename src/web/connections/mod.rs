@@ -1,11 +1,13 @@
 //! Connections: how many there may be, how many of them one address may have, and how long each may be silent.
 //!
-//! The HTTP library limits the time of a connection's first headers alone, and never gives up on an answer that nobody
-//! reads. `arrival` waits for those headers without the library, and `stream` has the clock from then on, below it; `conversation` tells it whether a request is under way.
+//! The HTTP library limits the time of a connection's first headers alone, takes as many requests as come, and never gives
+//! up on an answer that nobody reads. `arrival` waits for the first headers without the library. From then on `stream` has
+//! the clock, below it; `conversation` says whether a request is under way, and `framing` how many have come.
 
 mod arrival;
 mod body;
 mod conversation;
+mod framing;
 mod open_files;
 mod seats;
 mod stream;
@@ -110,7 +112,7 @@ mod tests {
     /// Tells whether the connection is idle once the request has been taken.
     async fn tell(request: HttpRequest, _: Bytes) -> &'static str {
         let conversation: &Conversation = request.conn_data().unwrap();
-        drop(conversation.begin_turn(request.head()));
+        drop(conversation.begin_turn());
         if matches!(conversation.phase(), Phase::Idle(_)) { "idle" } else { "more" }
     }
 
