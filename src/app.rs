@@ -89,15 +89,17 @@ impl App {
         tokio::spawn(keep_sealing(move || weak.upgrade().map(|state| Self(web::Data::from(state)))));
     }
 
+    /// Adds the routes and what they need to a server's application.
+    pub fn configure(&self, config: &mut web::ServiceConfig) {
+        config.app_data(self.0.clone());
+        routes(config, &self.0);
+    }
+
     /// Serves the API on a listener. SIGTERM lets requests under way finish.
     pub fn listen(&self, listener: TcpListener, workers: usize) -> io::Result<Server> {
-        let state = self.0.clone();
-        let app = move || {
-            actix_web::App::new()
-                .app_data(state.clone())
-                .wrap(from_fn(answer::finish))
-                .configure(|config| routes(config, &state))
-        };
+        let serving = self.clone();
+        let app =
+            move || actix_web::App::new().wrap(from_fn(answer::finish)).configure(|config| serving.configure(config));
         let on_connect = self.0.faults.then_some(faults::remember_socket as _);
         Ok(serve(listener, workers, &self.0.seats, on_connect, app)?.run())
     }

@@ -1,5 +1,6 @@
-//! Work that is done to its end, even when whoever asked for it has hung up: a request's future is dropped with its
-//! connection, half-way through whatever it was at.
+//! Work that is done to its end, even when whoever asked for it has hung up or was told that it takes too long: a
+//! request's future is dropped then, half-way through whatever it was at. What counts guesses must come to its end, or
+//! right ones would stay counted and wrong ones leave no trace.
 
 use actix_web::rt::spawn;
 

@@ -1,8 +1,8 @@
 //! `/admin/me`: the admin's own sessions, password and way of seeing the console.
 
 use actix_session::Session;
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::confirm::{Confirmed, TOO_MANY};
@@ -19,8 +19,10 @@ use crate::auth::sessions::live_sessions_of;
 use crate::domain::preferences::{Preferences, Theme};
 use crate::domain::session::{SessionId, SessionKind};
 use crate::web::client::ClientOf;
+use crate::web::deadline::Deadline;
 use crate::web::problem::{Code, Problem};
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 #[derive(Template)]
 #[template(path = "admin/me.html")]
@@ -63,13 +65,20 @@ pub async fn set_preferences(state: Data<State>, Posted { console, fields }: Pos
 
 /// `POST /admin/me/password`
 pub async fn change_password(
+    request: HttpRequest,
     state: Data<State>,
     session: Session,
     ClientOf(client): ClientOf,
     Posted { console, fields }: Posted,
 ) -> Result<HttpResponse, Problem> {
-    let (current, new) = (fields.text("current_password"), fields.text("new_password"));
-    let errors = match console::change_password(&state.auth, console.user(), current, new, &client).await {
+    // Whoever is told to ask again would do so with a password that is theirs no more.
+    Deadline::lift(&request);
+    let (shared, user) = (state.clone(), console.clone());
+    let work = async move {
+        let (current, new) = (fields.text("current_password"), fields.text("new_password"));
+        console::change_password(&shared.auth, user.user(), current, new, &client).await
+    };
+    let errors = match to_the_end(work).await? {
         Ok(signed_in) => {
             let answer = sign_in::begin(&state, &session, &signed_in, "/admin/me")?;
             console.done("Your password was changed. All of your other sessions have ended.", "/admin/me")?;

@@ -13,8 +13,10 @@ use super::signed_out;
 use crate::auth::console::{ConfirmError, confirm_password};
 use crate::auth::failure::Failure;
 use crate::web::client::ClientOf;
+use crate::web::deadline::Deadline;
 use crate::web::problem::Problem;
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// The field in which the password is given again.
 const PASSWORD: &str = "confirm_password";
@@ -68,7 +70,11 @@ impl Posted {
         };
         let state = State::of(request)?;
         let ClientOf(client) = ClientOf::extract(request).await?;
-        match confirm_password(&state.auth, console.user(), &password, &client).await {
+        // Whoever is told to ask again would do so with a key that is worth nothing any more.
+        Deadline::lift(request);
+        let user = console.clone();
+        let work = async move { confirm_password(&state.auth, user.user(), &password, &client).await };
+        match to_the_end(work).await? {
             Ok(key) => {
                 console.adopt(&key)?;
                 Ok(Confirmed { console, fields })

@@ -21,6 +21,7 @@ use crate::web::client::ClientOf;
 use crate::web::problem::Problem;
 use crate::web::query::Query;
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// The same for everybody, whether or not they exist and whether or not the password was right.
 const TOO_MANY: &str = "There were too many attempts. Wait a little, sign in from where you usually do, or ask another \
@@ -70,7 +71,9 @@ pub async fn create_session(
     visitor::check_token(&request, &state, &fields)?;
     let next = Next::parse(fields.text("next"));
     let identifier = fields.text("identifier");
-    match console::sign_in(&state.auth, identifier, fields.text("password"), &client).await {
+    let (shared, name, password) = (state.clone(), identifier.to_owned(), fields.text("password").to_owned());
+    let work = async move { console::sign_in(&shared.auth, &name, &password, &client).await };
+    match to_the_end(work).await? {
         Ok(signed_in) => {
             let answer = begin(&state, &session, &signed_in, target(next.as_ref()))?;
             if let Some(at) = signed_in.previous_login_at {

@@ -1,7 +1,7 @@
 //! `/api/users/profile`, `/password` and `/me/*`: what users see and change of their own.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -10,9 +10,11 @@ use crate::auth::sessions::live_sessions_of;
 use crate::auth::{change_password, end_session};
 use crate::web::bearer::{AuthenticatedUser, Then};
 use crate::web::client::ClientOf;
+use crate::web::deadline::Deadline;
 use crate::web::json::{Json, object_body};
 use crate::web::problem::Problem;
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// The password as it is and as it is to be.
 #[derive(Deserialize, ToSchema)]
@@ -32,12 +34,18 @@ pub async fn show_profile(AuthenticatedUser(principal): AuthenticatedUser) -> Ht
 
 /// `POST /api/users/password`
 pub async fn change_password(
+    request: HttpRequest,
     state: Data<State>,
     ClientOf(client): ClientOf,
     Then(AuthenticatedUser(principal), Json(body)): Then<AuthenticatedUser, Json<PasswordChange>>,
 ) -> Result<HttpResponse, Problem> {
-    let (current, new) = (&body.current_password, &body.new_password);
-    let pair = change_password::change_password(&state.auth, &principal.user, current, new, &client).await?;
+    // Whoever is told to ask again would do so with a password that is theirs no more.
+    Deadline::lift(&request);
+    let pair = to_the_end(async move {
+        let (current, new) = (&body.current_password, &body.new_password);
+        change_password::change_password(&state.auth, &principal.user, current, new, &client).await
+    })
+    .await??;
     Ok(wire::pair(&pair))
 }
 

@@ -20,6 +20,7 @@ use crate::web::deadline::Deadline;
 use crate::web::json::{self, Json, JsonBody, object_body};
 use crate::web::problem::Problem;
 use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 
 /// A username or an e-mail address, and the password.
 #[derive(Deserialize, ToSchema)]
@@ -73,8 +74,7 @@ pub async fn create_session(
     ClientOf(client): ClientOf,
     Json(body): Json<Credentials>,
 ) -> Result<HttpResponse, Problem> {
-    // On its own, so that there is no room for it in the connections whose body is still to come.
-    let pair = Box::pin(login(&state.auth, &body.username, &body.password, &client)).await?;
+    let pair = to_the_end(async move { login(&state.auth, &body.username, &body.password, &client).await }).await??;
     Ok(wire::pair(&pair))
 }
 

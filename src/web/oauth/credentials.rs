@@ -2,16 +2,18 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Data;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::{OauthError, Refused};
 use super::form::Parameters;
-use crate::auth::Auth;
 use crate::auth::access_tokens::FIRST_PARTY_CLIENT;
 use crate::auth::clients::{AuthenticatedClient, authenticate_client};
 use crate::domain::client::Client;
 use crate::secret::Secret;
+use crate::web::state::State;
+use crate::web::unwaited::to_the_end;
 use crate::web::urlencoded;
 
 /// What a request says of the client that sends it.
@@ -56,13 +58,15 @@ impl Credentials {
     }
 
     /// Who that is. A secret that is there must be right.
-    pub(super) async fn check(&self, auth: &Auth, client: &Client) -> Result<Asker, OauthError> {
+    pub(super) async fn check(self, state: &Data<State>, client: &Client) -> Result<Asker, OauthError> {
         match self {
             Self::None => Ok(Asker::FirstParty),
             Self::Id(id) if id == FIRST_PARTY_CLIENT => Ok(Asker::FirstParty),
             Self::Id(_) => Ok(Asker::Unproven),
             Self::Secret(id, secret) => {
-                Ok(Asker::Registered(Box::new(authenticate_client(auth, id, secret.expose(), client).await?)))
+                let (state, client) = (state.clone(), client.clone());
+                let work = async move { authenticate_client(&state.auth, &id, secret.expose(), &client).await };
+                Ok(Asker::Registered(Box::new(to_the_end(work).await??)))
             }
         }
     }

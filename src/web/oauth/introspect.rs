@@ -77,7 +77,7 @@ pub async fn introspect_token(
 /// Lets those pass who may ask; gives whose tokens they may ask about, if not about all.
 async fn asker_audience(
     request: &HttpRequest,
-    state: &State,
+    state: &Data<State>,
     parameters: &Parameters,
     client: &Client,
 ) -> Result<Option<ApiAudience>, OauthError> {
@@ -87,7 +87,7 @@ async fn asker_audience(
             Caller::Client(principal) => Ok(principal.client.audience.clone()),
         };
     }
-    match Credentials::of(request, parameters)?.check(&state.auth, client).await? {
+    match Credentials::of(request, parameters)?.check(state, client).await? {
         Asker::Registered(asker) if asker.client.scopes.contains(Scope::Introspect) => Ok(asker.client.audience),
         Asker::Registered(_) => Err(Refused::InsufficientScope.into()),
         Asker::FirstParty | Asker::Unproven => Err(Refused::InvalidClient.into()),

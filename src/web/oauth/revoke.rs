@@ -17,7 +17,7 @@ pub async fn revoke_token(
     ClientOf(client): ClientOf,
     parameters: Parameters,
 ) -> Result<HttpResponse, OauthError> {
-    let asker = match Credentials::of(&request, &parameters)?.check(&state.auth, &client).await? {
+    let asker = match Credentials::of(&request, &parameters)?.check(&state, &client).await? {
         Asker::FirstParty => None,
         Asker::Registered(asker) => Some(*asker),
         Asker::Unproven => return Err(Refused::InvalidClient.into()),

@@ -45,7 +45,7 @@ pub async fn create_token(
     match parameters.get("grant_type") {
         None => Err(Refused::InvalidRequest("Send grant_type.").into()),
         Some("refresh_token") => {
-            let asker = credentials.check(&state.auth, &client).await?;
+            let asker = credentials.check(&state, &client).await?;
             if !state.auth.retries_are_harmless() {
                 // Whoever is told to ask again would end their own session.
                 Deadline::lift(&request);
@@ -53,7 +53,7 @@ pub async fn create_token(
             refresh_session(&state, asker, &parameters, &client).await
         }
         Some("client_credentials") => {
-            let asker = credentials.check(&state.auth, &client).await?;
+            let asker = credentials.check(&state, &client).await?;
             issue_to_client(&state, asker, &parameters, &client).await
         }
         Some(_) => Err(Refused::UnsupportedGrantType.into()),

@@ -5,6 +5,7 @@ mod blocks;
 mod clients;
 mod counters;
 mod networks;
+mod unwaited;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

@@ -131,9 +131,14 @@ pub async fn dump(database: &Database) -> String {
 
 /// How many rows a table has.
 pub async fn count(database: &Database, table: &str) -> i64 {
+    count_in(&database.store(), table).await
+}
+
+/// The same in a store that is open, for who asks again and again.
+pub async fn count_in(store: &Store, table: &str) -> i64 {
     let sql = format!("SELECT count(*) AS number FROM {table}");
     let read = move |connection: &mut _| diesel::sql_query(sql).get_result::<Count>(connection);
-    database.store().read(read).await.expect("a count").number
+    store.read(read).await.expect("a count").number
 }
 
 #[derive(diesel::QueryableByName)]

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 pub use answer::Answer;
 pub use binary::{Binary, Served};
 pub use browser::{Browser, PageForm};
-pub use database::{Database, count, dump, execute, postgres_ca, tls_connections};
+pub use database::{Database, count, count_in, dump, execute, postgres_ca, tls_connections};
 pub use described::document;
 pub use person::Person;
 pub use raw::{Exchange, exchange, raw, read_to_end};
