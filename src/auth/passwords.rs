@@ -189,11 +189,13 @@ impl Load {
         Some(Slot { load: Arc::clone(load), network })
     }
 
-    /// How many passwords can be there without the last one's waiting for too long.
+    /// How many passwords can be there without the last one's waiting for too long; one more than there are threads even
+    /// where each takes longer than that, so that the threads are not all that there is for one network to take.
     fn places(&self) -> usize {
         let takes = Duration::from_micros(self.takes.load(Ordering::Relaxed).max(1));
         let turns = usize::try_from(PATIENCE.as_micros() / takes.as_micros()).unwrap_or(QUEUE);
-        self.threads.max(1).saturating_mul(turns.saturating_add(1)).min(QUEUE)
+        let threads = self.threads.max(1);
+        threads.saturating_mul(turns.saturating_add(1)).min(QUEUE).max(threads + 1)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -424,7 +426,11 @@ mod tests {
         drop(places);
         assert!(load.held().by.is_empty(), "nobody is remembered who has none");
         load.takes.store(2_000_000, Ordering::SeqCst);
-        assert_eq!(enter(&load, std::iter::repeat(1)).len(), 2, "however slow it is");
+        let slow = enter(&load, std::iter::repeat(1));
+        assert_eq!(slow.len(), 2, "however slow it is");
+        let other = Load::try_enter(&load, network(2));
+        assert!(other.is_some(), "and somebody elsewhere still gets one");
+        assert!(Load::try_enter(&load, network(3)).is_none());
     }
 
     #[test]
