@@ -2,6 +2,7 @@
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -30,9 +31,27 @@ impl FromRequest for ClientOf {
                 request.headers().get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
             let id = request.extensions().get::<RequestId>().map(|id| id.0);
             let client = Client::new(origin.map(|origin| origin.address), agent.as_deref(), id);
-            Self(if origin.is_some_and(|origin| origin.is_disputed) { client.disputed() } else { client })
+            match origin.filter(|origin| origin.is_disputed) {
+                Some(origin) => {
+                    warn_once(origin.address);
+                    Self(client.disputed())
+                }
+                None => Self(client),
+            }
         }))
     }
+}
+
+/// Anybody can bring it about where a proxy lets them: once in the life of a process is enough.
+fn warn_once(proxy: IpAddr) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            %proxy,
+            "a trusted proxy sent Forwarded and X-Forwarded-For that differ: neither is believed, and all who come like that \
+             are throttled as one network; let the proxy set one of them and clear the other"
+        );
+    });
 }
 
 /// Where a request comes from; nowhere, when it came through no socket.

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{ELSEWHERE, PROXY, WRONG, exhaust, from, guess, let_in, login_from};
-use crate::harness::{Browser, PASSWORD, TestApp, count};
+use crate::harness::{Binary, Browser, PASSWORD, TestApp, count};
 use crate::oauth::{REVOKE, TOKEN, form};
 
 #[tokio::test]
@@ -73,6 +73,20 @@ async fn k5_whose_proxies_contradict_each_other_is_in_no_network_that_is_known()
     let_in(&app, "127.0.0.1", "saif").await;
     disputed(PASSWORD).await.expect_status(200);
     assert_eq!(count(&app.database, "known_networks").await, 1, "nor does it become known");
+}
+
+#[tokio::test]
+async fn k5_the_first_request_whose_proxies_contradict_each_other_is_warned_of() {
+    let server = Binary::new().set(PROXY.0, PROXY.1).serve();
+    let url = format!("{}/api/auth/login", server.base);
+    for forwarded in [format!("for={ELSEWHERE}"), "for=192.0.2.1".to_owned(), "for=192.0.2.2".to_owned()] {
+        let request = from(reqwest::Client::new().post(&url), ELSEWHERE).header("forwarded", forwarded);
+        let answer = request.json(&json!({ "username": "saif", "password": WRONG })).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+    let (_, log) = server.terminate();
+    assert_eq!(log.matches("Forwarded and X-Forwarded-For that differ").count(), 1, "{log}");
+    assert!(log.contains("proxy=\"127.0.0.1\""), "{log}");
 }
 
 #[tokio::test]
