@@ -95,6 +95,12 @@ impl Budgets {
         spend_both(&self.wrong_secrets, &self.all_wrong_secrets, network)
     }
 
+    /// Such a secret was not counted after all.
+    pub(super) fn refund_wrong_secret(&self, network: Network) {
+        self.wrong_secrets.refund(network.widened());
+        self.all_wrong_secrets.refund(ALL);
+    }
+
     /// A token from this network that is none of ours.
     pub(super) fn wrong_token(&self, network: Network) -> Result<(), Duration> {
         self.wrong_tokens.spend(network.widened())

@@ -51,11 +51,20 @@ impl Guessing {
 }
 
 impl Guessing {
-    fn refund(&self, spent: Option<Network>) {
-        if let Some(network) = spent {
-            self.budgets.refund_sign_in(network);
+    fn refund(&self, spent: Option<Spent>) {
+        match spent {
+            Some(Spent::SignIn(network)) => self.budgets.refund_sign_in(network),
+            Some(Spent::WrongSecret(network)) => self.budgets.refund_wrong_secret(network),
+            None => {}
         }
     }
+}
+
+/// What a guess has spent, and whose.
+#[derive(Clone, Copy)]
+enum Spent {
+    SignIn(Network),
+    WrongSecret(Network),
 }
 
 /// A guess that is counted as wrong until it is found right. Without rate limits nothing is counted.
@@ -65,7 +74,7 @@ struct Counted {
     standing: Standing,
     network: Change,
     account: Change,
-    spent: Option<Network>,
+    spent: Option<Spent>,
     _turn: Turn,
 }
 
@@ -97,21 +106,19 @@ impl Auth {
     }
 
     /// Counts one more guess, unless there were too many. Somebody who signs in from a network that the account is not
-    /// used from spends of what their network has, and of what all such networks have; who is not looked at gets it back.
+    /// used from, or presents a wrong secret, spends of what their network has, and of what all such networks have; what
+    /// is not counted, or not looked at, is given back.
     pub(super) async fn attempt(&self, standing: Option<Standing>, door: Door) -> Result<Attempt, Failure> {
         let (Some(guessing), Some(standing)) = (&self.guessing, standing) else { return Ok(Attempt(None)) };
         let verdict = standing.verdict(self.now());
-        if matches!(verdict, Verdict::Wait { .. }) {
-            self.refuse_unless_others_were_right(guessing, standing, verdict).await?;
+        match verdict {
+            // Secrets that are counted are all wrong.
+            Verdict::Wait { .. } if door != Door::OfClients => {
+                self.refuse_unless_others_were_right(guessing, standing, verdict).await?;
+            }
+            verdict => self.refuse(verdict)?,
         }
-        if verdict == Verdict::Exhausted {
-            return self.refuse(verdict).map(|()| Attempt(None));
-        }
-        let spent =
-            (matches!(door, Door::Api | Door::Console) && !standing.is_known(self.now())).then_some(standing.network);
-        if let Some(network) = spent {
-            self.spend(|budgets| budgets.sign_in_of_stranger(network))?;
-        }
+        let spent = self.spend_at(door, &standing)?;
         let counted = self.count_in_turn(guessing, standing).await;
         match counted {
             Ok((network, account, turn)) => {
@@ -121,6 +128,19 @@ impl Auth {
                 guessing.refund(spent);
                 Err(failure)
             }
+        }
+    }
+
+    fn spend_at(&self, door: Door, standing: &Standing) -> Result<Option<Spent>, Failure> {
+        let network = standing.network;
+        match door {
+            Door::Api | Door::Console if !standing.is_known(self.now()) => {
+                self.spend(|budgets| budgets.sign_in_of_stranger(network)).map(|()| Some(Spent::SignIn(network)))
+            }
+            Door::OfClients => {
+                self.spend(|budgets| budgets.wrong_secret(network)).map(|()| Some(Spent::WrongSecret(network)))
+            }
+            Door::Api | Door::Console | Door::InSession => Ok(None),
         }
     }
 
@@ -188,8 +208,6 @@ impl Auth {
     /// be guessed, so that nobody is kept out for what others tried.
     pub(super) async fn note_wrong_secret(&self, standing: Option<Standing>, client: &Client) -> Result<(), Failure> {
         // Only what is counted spends of the budgets: a program that goes on trying an old secret takes nothing from others.
-        standing.map_or(Ok(()), |standing| self.refuse(standing.verdict(self.now())))?;
-        self.spend(|budgets| budgets.wrong_secret(Network::of_client(client)))?;
         let attempt = self.attempt(standing, Door::OfClients).await?;
         if attempt.has_reached() {
             let (noting, now, client) = (attempt.wrong(), self.now(), client.clone());

@@ -1,6 +1,9 @@
 //! Secrets of clients: wrong ones are counted, and a right one always opens.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use super::{PROXY, comparable, events, from};
 use crate::harness::{Answer, TestApp, count};
@@ -76,6 +79,24 @@ async fn s3_a_wrong_secret_that_is_refused_writes_nothing_and_one_that_is_looked
     app.advance(Duration::from_secs(64));
     wrong().await.expect_oauth_error(401, "invalid_client");
     assert_eq!(told().await, before + 1);
+}
+
+#[tokio::test]
+async fn k12_of_wrong_secrets_at_once_those_that_are_counted_spend_and_no_others() {
+    let app = Arc::new(TestApp::with(&[PROXY]).await);
+    let client = Registered::with(&app.admin("root").await, &["introspect"]).await;
+    let mut at_once = JoinSet::new();
+    for _ in 0..40 {
+        let (app, id) = (Arc::clone(&app), client.id.clone());
+        at_once.spawn(async move { present(&app, "198.51.100.7", TOKEN, &id, "rls_wrong").await.status });
+    }
+    let looked_at = at_once.join_all().await.into_iter().filter(|status| *status == 401).count();
+    assert_eq!(looked_at, 5);
+    for number in 5..100 {
+        let answer = present(&app, "198.51.100.7", TOKEN, &format!("made up {number}"), "rls_wrong").await;
+        answer.expect_oauth_error(401, "invalid_client");
+    }
+    present(&app, "198.51.100.7", TOKEN, "made up", "rls_wrong").await.expect_oauth_error(429, "slow_down");
 }
 
 #[tokio::test]
