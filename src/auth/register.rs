@@ -157,3 +157,54 @@ pub(super) async fn refuse_taken(auth: &Auth, username: &Username, email: &Email
     let taken = auth.read(move |connection| users::taken(connection, &username, &email)).await?;
     if taken == Taken::default() { Ok(()) } else { Err(RegisterError::Taken(taken)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::auth::passwords::HashingError;
+    use crate::auth::start::{Purpose, start};
+    use crate::clock::{Clock as _, ManualClock, SystemClock};
+    use crate::config;
+
+    async fn auth_in(folder: &tempfile::TempDir) -> Auth {
+        let url = format!("sqlite://{}", folder.path().join("relatch.db").display());
+        let secret = "cmVsYXRjaC10ZXN0LXNlY3JldC1vZi0zMi1ieXRlcyE=";
+        let variables = [
+            ("DATABASE_URL", url.as_str()),
+            ("SECRET_KEY", secret),
+            ("INSECURE_DEVELOPMENT", "on"),
+            ("BCRYPT_COST", "4"),
+            ("BALLAST_MB", "0"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = config::from_sources(variables, []).unwrap().config;
+        start(&config, Arc::new(ManualClock::at(SystemClock.now())), Purpose::Serve).await.unwrap()
+    }
+
+    async fn registered(auth: &Auth, number: usize, client: &Client) -> Result<User, RegisterError> {
+        let (username, email) = (format!("user{number}"), format!("user{number}@example.com"));
+        let password = "a good sentence";
+        let account = NewAccount { username: &username, email: &email, password, role: Role::User };
+        register(auth, Actor::Anonymous, account, client).await
+    }
+
+    #[tokio::test]
+    async fn k10_a_registration_that_finds_no_place_spends_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = auth_in(&folder).await;
+        let client = Client::new("198.51.100.7".parse().ok(), None, None);
+        let places: Vec<_> = std::iter::from_fn(|| auth.passwords.admit(&client).ok()).collect();
+        for number in 0..100 {
+            let refused = registered(&auth, number, &client).await;
+            assert!(matches!(refused, Err(RegisterError::Failed(Failure::Hashing(HashingError::Busy)))), "{refused:?}");
+        }
+        drop(places);
+        for number in 0..30 {
+            registered(&auth, number, &client).await.unwrap();
+        }
+        let refused = registered(&auth, 30, &client).await;
+        assert!(matches!(refused, Err(RegisterError::Failed(Failure::TooManyAttempts { .. }))), "{refused:?}");
+    }
+}

@@ -1,12 +1,10 @@
 //! Budgets of networks, and what counts as one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use relatch::auth::reset_link::make_reset_token;
 use reqwest::Method;
 use serde_json::json;
-use tokio::task::JoinSet;
 
 use super::{ELSEWHERE, PROXY, WRONG, exhaust, from, guess, let_in, login_from};
 use crate::harness::{Binary, Browser, PASSWORD, TestApp, count};
@@ -169,41 +167,6 @@ async fn accounts_are_made_so_fast_and_no_faster_but_by_admins() {
     app.advance(Duration::from_secs(30));
     register(70, ELSEWHERE).await.expect_status(201);
     register(71, ELSEWHERE).await.expect_problem(429, "too_many_attempts");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn k10_a_registration_that_finds_no_place_spends_nothing() {
-    let quick = TestApp::with(&[PROXY]).await;
-    quick.register("saif").await.expect_status(201);
-    // At this cost one hash takes seconds, and there are as many places as threads.
-    let settings = [PROXY, ("BCRYPT_COST", "15")];
-    let app = Arc::new(TestApp::on_at(Arc::clone(&quick.database), &settings, Arc::clone(&quick.clock)).await);
-    let threads = std::thread::available_parallelism().unwrap().get();
-    let mut busy = JoinSet::new();
-    for number in 0..2 * threads {
-        let app = Arc::clone(&app);
-        busy.spawn(async move { login_from(&app, &format!("61.{number}.0.7"), "nobody", WRONG).await.status });
-    }
-    // Those for whom there is no place are told at once, while the others are hashed.
-    for _ in 0..threads {
-        assert_eq!(busy.join_next().await.unwrap().unwrap(), 503);
-    }
-    // A name that is taken is refused before its password is hashed.
-    let body = json!({ "username": "saif", "email": "saif@example.com", "password": PASSWORD });
-    let register = async |address: &str| {
-        app.send(from(app.request(Method::POST, "/api/users/register"), address).json(&body)).await
-    };
-    register(ELSEWHERE).await.expect_problem(503, "service_unavailable");
-    busy.join_all().await;
-    // A thread gives its place back a moment after its answer, so that there may be none yet.
-    let mut looked_at = 0;
-    loop {
-        match register(ELSEWHERE).await.status {
-            409 => looked_at += 1,
-            503 => {}
-            status => break assert_eq!((status, looked_at), (429, 30)),
-        }
-    }
 }
 
 #[tokio::test]
