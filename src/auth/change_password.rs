@@ -120,7 +120,10 @@ pub(super) async fn replace_password(
             }
         })
         .await;
-    let (_, changed) = attempt.done(auth, changed).await?;
+    let (attempt, changed) = attempt.done(auth, changed).await?;
+    if changed.is_none() {
+        attempt.give_back(auth).await;
+    }
     changed.ok_or(ChangePasswordError::AccountChanged)
 }
 

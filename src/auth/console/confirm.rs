@@ -90,6 +90,10 @@ pub async fn confirm_password(
             Ok(true)
         })
         .await;
-    let (_, renewed) = attempt.done(auth, renewed).await?;
-    if renewed { Ok(key) } else { Err(ConfirmError::SessionChanged) }
+    let (attempt, renewed) = attempt.done(auth, renewed).await?;
+    if !renewed {
+        attempt.give_back(auth).await;
+        return Err(ConfirmError::SessionChanged);
+    }
+    Ok(key)
 }
