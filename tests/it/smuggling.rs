@@ -87,10 +87,15 @@ async fn q3_headers_that_never_end_are_408_and_the_end_of_the_connection() {
 async fn q9_requests_that_do_not_wait_for_answers_are_answered_when_they_are_few_and_end_the_connection_when_not() {
     let app = TestApp::start().await;
     let (all, last) = ("GET /health/live HTTP/1.1\nHost:a\n\n", "GET / HTTP/1.1\nHost:a\nConnection:close\n\n");
-    let few = exchange(app.address, [&all.repeat(7), last].concat().as_bytes());
-    assert!(few.answers() == 8 && few.closed, "{few:?}");
-    let many = exchange(app.address, all.repeat(4_000).as_bytes());
-    assert!(many.answers() <= 9 && many.closed, "{} answers", many.answers());
+    let few = exchange(app.address, [&all.repeat(8), last].concat().as_bytes());
+    assert!(few.answers() == 9 && few.closed, "{few:?}");
+    // The second ones are hidden behind what looks like the body of a request that there is not.
+    let hidden = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n \r\nGET / HTTP/1.1\r\n\
+                  Content-Length: 18446744073709551615\r\n\r\n";
+    for begin in ["", hidden] {
+        let many = exchange(app.address, [begin, &all.repeat(4_000)].concat().as_bytes());
+        assert!(many.answers() <= 10 && many.closed, "{} answers", many.answers());
+    }
     app.get("/health/live").await.expect_status(200);
 }
 

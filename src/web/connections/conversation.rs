@@ -48,15 +48,20 @@ impl Conversation {
     /// These bytes have come.
     pub(super) fn note_bytes(&self, bytes: &[u8]) {
         self.0.framing.borrow_mut().feed(bytes);
-        if let Phase::Idle(_) = self.phase() {
-            self.0.phase.set(Phase::Sending(Instant::now()));
-        }
+        let phase = match self.phase() {
+            Phase::Idle(_) if !self.is_silent() => Phase::Sending(Instant::now()),
+            // The rest of a body that nobody has read.
+            Phase::Sending(_) if self.is_silent() && self.0.turns.get() > 0 => Phase::Idle(Instant::now()),
+            same => same,
+        };
+        self.0.phase.set(phase);
     }
 
     /// Whether the client sends more than it has any reason to before it is answered.
     pub(super) fn is_too_far_ahead(&self) -> bool {
-        let is_answering = self.phase() == Phase::Answering;
-        self.waiting() > REQUESTS_AHEAD || is_answering && self.0.framing.borrow().begun() > BYTES_AHEAD
+        let (framing, is_answering) = (self.0.framing.borrow(), self.phase() == Phase::Answering);
+        let next = u64::from(!is_answering);
+        framing.is_lost() || self.waiting() > REQUESTS_AHEAD + next || is_answering && framing.begun() > BYTES_AHEAD
     }
 
     /// A request has come, whole but for its body.
@@ -64,6 +69,11 @@ impl Conversation {
         self.0.phase.set(Phase::Answering);
         self.0.turns.set(self.0.turns.get() + 1);
         Turn(self.clone())
+    }
+
+    /// Whether nothing has come that is still to be answered.
+    fn is_silent(&self) -> bool {
+        self.waiting() == 0 && self.0.framing.borrow().is_between_requests()
     }
 
     /// How many requests have come and had no turn.
@@ -78,8 +88,7 @@ pub(in crate::web) struct Turn(Conversation);
 impl Drop for Turn {
     fn drop(&mut self) {
         let (now, Self(conversation)) = (Instant::now(), self);
-        let is_silent = conversation.waiting() == 0 && conversation.0.framing.borrow().begun() == 0;
-        conversation.0.phase.set(if is_silent { Phase::Idle(now) } else { Phase::Sending(now) });
+        conversation.0.phase.set(if conversation.is_silent() { Phase::Idle(now) } else { Phase::Sending(now) });
     }
 }
 
@@ -127,14 +136,28 @@ mod tests {
     }
 
     #[test]
+    fn q3_a_client_rests_behind_a_body_that_nobody_has_read() {
+        let conversation = Conversation::begun(Instant::now());
+        let (most, rest) = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n".split_at(50);
+        conversation.note_bytes(most);
+        drop(conversation.begin_turn());
+        assert!(matches!(conversation.phase(), Phase::Sending(_)));
+        conversation.note_bytes(rest);
+        let rests = conversation.phase();
+        assert!(matches!(rests, Phase::Idle(_)));
+        // Empty lines in front of a request are none of it.
+        conversation.note_bytes(b"\r\n");
+        assert_eq!(conversation.phase(), rests);
+    }
+
+    #[test]
     fn q9_few_requests_wait_behind_another_and_no_long_headers() {
         let conversation = Conversation::begun(Instant::now());
-        for _ in 0..REQUESTS_AHEAD {
+        for _ in 0..=REQUESTS_AHEAD {
             conversation.note_bytes(REQUEST);
         }
         assert!(!conversation.is_too_far_ahead());
         let turn = conversation.begin_turn();
-        conversation.note_bytes(REQUEST);
         assert!(!conversation.is_too_far_ahead());
         conversation.note_bytes(REQUEST);
         assert!(conversation.is_too_far_ahead());
