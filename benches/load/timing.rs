@@ -8,20 +8,15 @@ use serde_json::json;
 
 use crate::Failed;
 use crate::client::{self, Connection};
-use crate::fill::PASSWORD;
-use crate::load::access_tokens;
+use crate::fill::{PASSWORD, username};
 use crate::outcome::{millis, print, round};
-use crate::tokens::TokenFile;
 
 /// Compares the times of refusals. A share of 0.5 says that a guess from one time is worth nothing, 1 that it is certain.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The server, with TRUSTED_PROXIES=127.0.0.1; what hashing costs there should be most of the time
+    /// The server of what `fill` wrote, with TRUSTED_PROXIES=127.0.0.1; what hashing costs there should be most of the time
     #[arg(long)]
     address: String,
-    /// The file that `fill` wrote, whose first user is an admin
-    #[arg(long)]
-    tokens: std::path::PathBuf,
     /// How often each kind is tried
     #[arg(long, default_value_t = 600)]
     rounds: usize,
@@ -117,8 +112,10 @@ impl Guesser {
 
     /// Four accounts for each group of rounds, the last two disabled. Their hashes cost what the server's do now.
     async fn accounts(&mut self, arguments: &Arguments) -> Result<Vec<[String; 4]>, Failed> {
-        let file = TokenFile::open(&arguments.tokens)?;
-        let admin = access_tokens(&arguments.address, &file, 0..1, 1).await?.pop().ok_or("no admin")?;
+        let body = json!({ "username": username(1), "password": PASSWORD }).to_string();
+        let request = client::post_from(self.elsewhere(), "/api/auth/login", &body);
+        let signed_in = self.expect(200, &request).await?;
+        let admin = client::text_member(&signed_in, "jwtToken").ok_or("no admin")?;
         let mut groups = Vec::new();
         for number in 0..arguments.rounds.div_ceil(ROUNDS_OF_A_NAME) {
             let names = ["timing", "other", "disabled", "off"].map(|name| unique(name, number));
@@ -126,7 +123,7 @@ impl Guesser {
                 let id = self.register(name).await?;
                 if name.starts_with("disabled") || name.starts_with("off") {
                     let path = format!("/api/users/{id}");
-                    self.expect(200, &client::patch_as(&admin, &path, "{\"disabled\":true}")).await?;
+                    self.expect(200, &client::patch_as(admin, &path, "{\"disabled\":true}")).await?;
                 }
             }
             groups.push(names);
