@@ -6,7 +6,11 @@ use actix_web::rt::spawn;
 
 use super::problem::Problem;
 
-/// Does the work on its own, and waits for what comes of it.
-pub(super) async fn to_the_end<T: 'static>(work: impl Future<Output = T> + 'static) -> Result<T, Problem> {
-    spawn(work).await.map_err(|error| Problem::failure(error, false))
+/// Does the work on its own, and waits for what comes of it. It has begun before anybody waits, so that whoever does keeps
+/// no room for it: not for as long as a request's body is still to come, either.
+pub(super) fn to_the_end<T: 'static>(
+    work: impl Future<Output = T> + 'static,
+) -> impl Future<Output = Result<T, Problem>> {
+    let task = spawn(work);
+    async { task.await.map_err(|error| Problem::failure(error, false)) }
 }
