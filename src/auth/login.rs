@@ -79,9 +79,9 @@ impl Name {
         watch: Option<&Watch>,
     ) -> QueryResult<(Option<WithPassword>, Option<Standing>)> {
         let Some(watch) = watch else {
-            return Ok((self.key.as_ref().map_or(Ok(None), |key| users::find_by_key(connection, key))?, None));
+            return Ok((find(connection, self.key.as_ref())?, None));
         };
-        let found = self.counts_as.as_ref().map_or(Ok(None), |key| users::find_by_key(connection, key))?;
+        let found = find(connection, self.counts_as.as_ref())?;
         // Which spellings are counted together must not depend on whether somebody has the name.
         let standing = match (&found, &self.counts_as) {
             (Some((user, _)), _) => watch.user(connection, user.id)?,
@@ -90,6 +90,12 @@ impl Name {
         };
         Ok((found.filter(|_| self.key.is_some()), Some(standing)))
     }
+}
+
+/// Whoever has this key. What nobody can be called is looked up as well, so that it takes as long.
+fn find(connection: &mut AnyConnection, key: Option<&Key>) -> QueryResult<Option<WithPassword>> {
+    let of_nobody = Key::Username(String::new());
+    users::find_by_key(connection, key.unwrap_or(&of_nobody))
 }
 
 /// Somebody who may sign in.
