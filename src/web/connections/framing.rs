@@ -1,12 +1,13 @@
 //! Where requests begin and end among a connection's bytes, as the library will find them: how many of them have come, and
 //! whether another has begun. No byte is held back or changed for it, and nobody else goes by it.
 //!
-//! It reads what clients write. Where the library might read something else, it is lost, and says so.
+//! It reads what clients write; what is no request, the library refuses. Where the library might read another one, it is
+//! lost, and says so.
 
 /// What is kept of a line, in bytes. Of headers that is enough but for those that say how long a body is.
 const KEPT: usize = 256;
 
-/// Reads along (RFC 9112 §2.2, §6.3, §7.1). What it cannot read, the library refuses.
+/// Reads along (RFC 9112 §2.2, §6.3, §7.1).
 #[derive(Default)]
 pub(super) struct Framing {
     part: Part,
